@@ -1,0 +1,1 @@
+"""The control app: a client of the engine's API, nothing else."""

@@ -1,0 +1,1 @@
+"""Edge: one package for each broker, behind the Broker port."""

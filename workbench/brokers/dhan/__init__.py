@@ -1,0 +1,1 @@
+"""Edge: the Broker port on the official Dhan library."""

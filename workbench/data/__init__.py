@@ -1,0 +1,1 @@
+"""Edge: history, live feed, instrument master, bar store and imports."""

@@ -1,0 +1,1 @@
+"""Driver: the engine process, its runner, sources, schedule, webhook and API."""

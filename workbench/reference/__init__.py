@@ -1,0 +1,1 @@
+"""Dated tables of sessions, contracts and charges, looked up by date; unknown means refuse."""

@@ -1,0 +1,1 @@
+"""Driver: run report notebooks over the day's export."""

@@ -1,0 +1,1 @@
+"""Driver: backtest, replay, tuning, checks, parity and promotion."""

@@ -1,0 +1,1 @@
+"""Driver: rank instruments by what they did, on stored bars."""

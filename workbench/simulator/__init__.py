@@ -1,0 +1,1 @@
+"""Edge: an independent broker that speaks Dhan's wire over the core's matching rules."""

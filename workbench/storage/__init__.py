@@ -1,0 +1,1 @@
+"""Edge: journal, ledger and tape."""
