@@ -1,1 +1,21 @@
-"""Dated tables of sessions, contracts and charges, looked up by date; unknown means refuse."""
+"""Dated facts of the Indian market as frozen tables: sessions, contracts, charges.
+
+The rows are Python literals with a first day and a source each; the tables that answer questions are pure and live in
+`workbench.core`. `bootstrap` hands them to the engine.
+
+Invariant: what no row covers is refused (`UnknownSession`, `UnknownContract`, `UnknownFact`), never guessed.
+"""
+
+from functools import cache
+
+from workbench.core.session import Calendar
+from workbench.reference.sessions import build_calendar
+
+
+@cache
+def calendar() -> Calendar:
+    """Give the trading calendar; built once."""
+    return build_calendar()
+
+
+__all__ = ["calendar"]
