@@ -8,7 +8,9 @@ Invariant: what no row covers is refused (`UnknownSession`, `UnknownContract`, `
 
 from functools import cache
 
+from workbench.core.charges import ChargeTable
 from workbench.core.session import Calendar
+from workbench.reference.charges import build_charge_table
 from workbench.reference.sessions import build_calendar
 
 
@@ -18,4 +20,10 @@ def calendar() -> Calendar:
     return build_calendar()
 
 
-__all__ = ["calendar"]
+@cache
+def charge_table() -> ChargeTable:
+    """Give the table of charges; built once."""
+    return build_charge_table()
+
+
+__all__ = ["calendar", "charge_table"]
