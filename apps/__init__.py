@@ -1,0 +1,1 @@
+"""Programs with a face, each a client of the engine."""
