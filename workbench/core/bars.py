@@ -207,7 +207,9 @@ def path(
     half = spread / 2
 
     def quote(price: Decimal, share: float) -> Quote:
-        bid, ask = (price, price) if not spread else (snap_to_tick(price - half, tick), snap_to_tick(price + half, tick))
+        bid, ask = (
+            (price, price) if not spread else (snap_to_tick(price - half, tick), snap_to_tick(price + half, tick))
+        )
         moment = bar.time + timedelta(seconds=interval.seconds * share)
         return Quote(key, moment, price, bid, ask, volume=bar.volume, model=model)
 

@@ -1,0 +1,73 @@
+"""Commands: what the engine asks the edges to do; they leave only after their events are on disk."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from workbench.core.instrument import Instrument
+from workbench.core.order import OrderChange, OrderTicket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """Send a new order."""
+
+    ticket: OrderTicket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyOrder:
+    """Change a resting order of ours."""
+
+    correlation_id: str
+    order_id: str
+    change: OrderChange
+    is_exit: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    """Take a resting order of ours back."""
+
+    correlation_id: str
+    order_id: str
+    is_exit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe:
+    """Ask for quotes of an instrument."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsubscribe:
+    """Quotes of that instrument are not needed any more."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeSnapshot:
+    """Read orders, trades, positions and funds again, because of `reason`."""
+
+    reason: str
+
+
+class Level(StrEnum):
+    """How loud a notice is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell a person."""
+
+    level: Level
+    text: str
+
+
+Command = PlaceOrder | ModifyOrder | CancelOrder | Subscribe | Unsubscribe | TakeSnapshot | Notify

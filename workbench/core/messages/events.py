@@ -1,0 +1,283 @@
+"""Events, in the past tense: what was decided. State changes only by applying one of these."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+
+from workbench.core.instrument import Instrument
+from workbench.core.messages.broker import Outcome
+from workbench.core.money import ZERO
+from workbench.core.order import OrderChange, OrderState, OrderTicket
+from workbench.core.signal import Direction, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayOpened:
+    """A trading day begins with this book carried over; recovery starts here."""
+
+    day: date
+    realised_today: Decimal = ZERO
+    halted: bool = False
+    halt_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionMade:
+    """One line why a signal or an alert traded or not.
+
+    `subject` is the alert id or `signal:<deployment>:<bar time>`; `fate` a word ("entered", "denied", "exited",
+    "nothing_to_exit", "ignored", "reversed", "refused"); `gate` the gate's name where one denied.
+    """
+
+    subject: str
+    deployment: str
+    at: datetime
+    fate: str
+    reason: str = ""
+    gate: str = ""
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionPlanned:
+    """An approved entry: what is to be bought or sold and how it will be left.
+
+    Parameters
+    ----------
+    direction : Direction
+        View on the underlying.
+    side : Side
+        Side of the entry order.
+    stop_distance, target_distance, trail_distance : Decimal or None
+        Rupees on the traded price; None where the plan has none.
+    subject : str
+        The signal or alert that led to it.
+    priced_by_model : bool
+        True where prices come from the pricing model.
+    """
+
+    position_id: str
+    deployment: str
+    direction: Direction
+    side: Side
+    instrument: Instrument
+    quantity: int
+    product: str
+    stop_distance: Decimal | None
+    target_distance: Decimal | None
+    trail_distance: Decimal | None
+    trail_after: Decimal
+    reference_price: Decimal
+    underlying_price: Decimal
+    subject: str
+    at: datetime
+    priced_by_model: bool = False
+    exit_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSubmitted:
+    """An order is about to leave; on disk before it does."""
+
+    ticket: OrderTicket
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMoved:
+    """An order of ours changed its state."""
+
+    correlation_id: str
+    state: OrderState
+    at: datetime
+    order_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeAsked:
+    """A modification is about to leave; on disk before it does."""
+
+    correlation_id: str
+    change: OrderChange
+    purpose: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderChangeEnded:
+    """A modification was answered; `accepted` books the new terms."""
+
+    correlation_id: str
+    change: OrderChange
+    outcome: Outcome
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """A cancellation is about to leave."""
+
+    correlation_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillBooked:
+    """Units of one order were executed at a price (rupees)."""
+
+    correlation_id: str
+    position_id: str
+    quantity: int
+    price: Decimal
+    at: datetime
+    reference_price: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopMoved:
+    """The stop level of a position was set or trailed (rupees on the traded price)."""
+
+    position_id: str
+    stop: Decimal
+    at: datetime
+    target: Decimal | None = None
+    peak: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakMoved:
+    """The best traded price since entry moved at a beat (basis of the trail)."""
+
+    position_id: str
+    peak: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionChanged:
+    """Where the stop of a position is: "at_broker", "pending", "watched" or "none"."""
+
+    position_id: str
+    protection: str
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitBegan:
+    """A position is being left, for `reason` (stop, target, trail, signal, session_end, ...)."""
+
+    position_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionClosed:
+    """A position is flat; gross P&L, charges and net in rupees."""
+
+    position_id: str
+    at: datetime
+    reason: str
+    entry_price: Decimal
+    exit_price: Decimal
+    gross: Decimal
+    charges: Decimal
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFailed:
+    """A planned position came to nothing (rejected, not sent, cancelled unfilled)."""
+
+    position_id: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchTurned:
+    """Entries were halted or allowed again; a latch needs a person."""
+
+    halted: bool
+    at: datetime
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFrozen:
+    """Broker and book differ in a way that nothing explains; entries stop until a person has looked."""
+
+    differences: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountUnfrozen:
+    """A person has looked, and the books agree."""
+
+    at: datetime
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentArmed:
+    """A deployment may enter, or may not, with the reason."""
+
+    deployment: str
+    armed: bool
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """The broker's snapshot was laid beside the book; every difference is named."""
+
+    at: datetime
+    differences: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundsSeen:
+    """Free funds by the broker's word, rupees."""
+
+    available: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedJudged:
+    """Market data went stale or came back."""
+
+    alive: bool
+    at: datetime
+    reason: str = ""
+
+
+Event = (
+    DayOpened
+    | DecisionMade
+    | PositionPlanned
+    | OrderSubmitted
+    | OrderMoved
+    | OrderChangeAsked
+    | OrderChangeEnded
+    | CancelAsked
+    | FillBooked
+    | StopMoved
+    | PeakMoved
+    | ProtectionChanged
+    | ExitBegan
+    | PositionClosed
+    | EntryFailed
+    | SwitchTurned
+    | AccountFrozen
+    | AccountUnfrozen
+    | DeploymentArmed
+    | Reconciled
+    | FundsSeen
+    | FeedJudged
+)
