@@ -9,8 +9,10 @@ Invariant: what no row covers is refused (`UnknownSession`, `UnknownContract`, `
 from functools import cache
 
 from workbench.core.charges import ChargeTable
+from workbench.core.contracts import ContractTable
 from workbench.core.session import Calendar
 from workbench.reference.charges import build_charge_table
+from workbench.reference.contracts import build_contract_table
 from workbench.reference.sessions import build_calendar
 
 
@@ -21,9 +23,15 @@ def calendar() -> Calendar:
 
 
 @cache
+def contract_table() -> ContractTable:
+    """Give the table of contracts; built once."""
+    return build_contract_table(calendar())
+
+
+@cache
 def charge_table() -> ChargeTable:
     """Give the table of charges; built once."""
     return build_charge_table()
 
 
-__all__ = ["calendar", "charge_table"]
+__all__ = ["calendar", "charge_table", "contract_table"]
