@@ -59,7 +59,8 @@ BSE_LOTS = "BSE statement of 2023-03-27 (livemint.com 2023-03-28); relaunch of 2
 MIDCAP_75 = "livemint.com 2023-04-01 names 75; the lot at the launch of 2022-01-24 is taken to be the same"
 SENSEX_20 = "tgstat.com FlyingcallsArjun 11256: 20 after the December 2024 expiry; the broker's master of 2026"
 SENSEX_JANUARY = "whether the January 2025 month, listed before, was converted is not known"
-SINGLE_SOURCES = frozenset((MIDCAP_75, SENSEX_20, SENSEX_JANUARY))
+BANK_JANUARY = f"{LOTS_2024B}: listed months keep their lot; the second one prints 30 for this month"
+SINGLE_SOURCES = frozenset((BANK_JANUARY, MIDCAP_75, SENSEX_20, SENSEX_JANUARY))
 
 LOTS: tuple[LotRow, ...] = (
     # "Contracts with August 2021 weekly expiry and beyond"; of the months July first, the listed long-dated ones
@@ -85,6 +86,7 @@ LOTS: tuple[LotRow, ...] = (
     _lot("BANKNIFTY", 15, kind=MONTHLY, expiry_from="2023-07-27", day_from="2023-04-28", source=LOTS_2023),
     _lot("BANKNIFTY", 25, kind=MONTHLY, expiry_from="2023-09-01", day_from="2023-04-28", source=LOTS_2023),
     _lot("BANKNIFTY", 15, kind=MONTHLY, expiry_from="2023-09-01", day_from="2023-06-30", source=LOTS_2023),
+    _lot("BANKNIFTY", 15, kind=MONTHLY, expiry_from="2025-01-01", day_from="2024-11-20", source=BANK_JANUARY),
     _lot("BANKNIFTY", 30, kind=MONTHLY, expiry_from="2025-02-01", day_from="2024-11-20", source=LOTS_2024B),
     _lot("BANKNIFTY", 15, kind=MONTHLY, expiry_from="2025-03-01", day_from="2024-11-20", source=LOTS_2024B),
     _lot("BANKNIFTY", 30, kind=MONTHLY, expiry_from="2025-03-01", day_from="2024-12-26", source=LOTS_2024B),
