@@ -72,7 +72,7 @@ STT: dict[ChargeKind, tuple[Rate, ...]] = {
 # Exchange transaction charge; `second` is the contribution to the investor protection fund (IPFT), which is added.
 RISE_2021 = "NSE rates from 2021-01-01, first slab (tradejini.com/charges: 345, 200, 5300 a crore)"
 ROLLBACK_2023 = "NSE press release of 2023-03-24: 6 % rolled back; IPFT 10 a crore, options 50 (thehindu.com)"
-CUT_2024 = "1 % cut from 2024-04-01 (brokers' calculators); first slab"
+CUT_2024 = "NSE: 1 % cut from 2024-04-01 (moltolindia.com 2105), applied to the first slab"
 FLAT_2024 = "NSE circular of 2024-09-27: 2.97, 1.73 and 35.03 a lakh (ndtvprofit.com, goodreturns.in); IPFT added"
 NSE_2026 = "NSE circular of 2026-02-27: 306.99+0.01, 182.99+0.01, 3552+1 a crore from 2026-03-01"
 BSE_CASH = "BSE 375 a crore (thehindubusinessline.com 2023-03-24; proficientequities.com)"

@@ -188,7 +188,7 @@ SPECIAL_SESSIONS: tuple[SpecialRow, ...] = (
     ),
     SpecialRow(
         day=date(2025, 2, 1), kind=SessionKind.SPECIAL, open="09:15", close="15:30", broker_square_off="15:20",
-        source="NSE circular of 2024-12-23: full session on the Saturday of the Union Budget", single_source=True,
+        source="NSE and BSE circulars of 2024-12-23 (rediff.com, hindustantimes.com, business-standard.com)",
         note="Saturday, Union Budget",
     ),
     SpecialRow(
@@ -198,7 +198,7 @@ SPECIAL_SESSIONS: tuple[SpecialRow, ...] = (
     ),
     SpecialRow(
         day=date(2026, 2, 1), kind=SessionKind.SPECIAL, open="09:15", close="15:30", broker_square_off="15:20",
-        source="NSE circular of 2026-01-16: full session on the Sunday of the Union Budget", single_source=True,
+        source="NSE and BSE circulars of 2026-01-16 (deccanherald.com, thehansindia.com)",
         note="Sunday, Union Budget",
     ),
     SpecialRow(

@@ -3,7 +3,7 @@
 import csv
 import gzip
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -192,3 +192,15 @@ def test_the_brokers_master_of_august_2025_has_our_expiries(shared_data: Path) -
     sensex = {each for each in listed["SENSEX"] if day("2025-09-01") <= each <= day("2025-10-31")}
     # A fifth week is listed there, because the file still holds the August month besides the new weeks.
     assert set(TABLE.expiries("SENSEX", start=day("2025-09-01"), end=day("2025-10-31"))) >= sensex
+
+
+def test_four_real_banknifty_contracts_lived_from_the_day_we_list_them_to_the_day_we_expire_them(
+    shared_data: Path,
+) -> None:
+    files = list((shared_data / "options-1m-banknifty").glob("*.csv"))
+    assert len(files) == 4
+    for file in files:
+        days = sorted({line[:10] for line in file.read_text(encoding="utf-8").splitlines() if line[:2] == "20"})
+        first, last = day(days[0]), day(days[-1])
+        assert last in TABLE.listed_expiries("BANKNIFTY", first)
+        assert last not in TABLE.listed_expiries("BANKNIFTY", first - timedelta(days=1))
