@@ -15,8 +15,9 @@ from workbench.core.strategy import Strategy, param
 from workbench.strategies.frames import signal_frame
 from workbench.strategies.indicators import rma_settle, supertrend
 
-BARS_TO_MEET = 40
-"""Bars per unit of `factor` squared in which a trend begun anywhere has met the true one (measured: decision 0020)."""
+BARS_TO_MEET = 120
+"""Bars per unit of `factor` in which a trend begun anywhere has met the true one: over three times the slowest of
+7,500 beginnings on index, crypto and generated bars (docs/decisions/0020)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +27,17 @@ class SupertrendFlip(Strategy):
     name: ClassVar[str] = "supertrend"
 
     factor: float = param(3.0, 1.0, 6.0, step=0.5, doc="reach of the bands in average true ranges")
-    length: int = param(10, 2, 50, doc="bars of the average true range")
+    length: int = param(10, 5, 50, doc="bars of the average true range")
 
     @property
     def settle_bars(self) -> int:
         """What the ATR needs to forget its seed, and what the trend needs to be the same from any beginning.
 
         The trend remembers its last turn, however long ago. Two trends that began apart are one after the price has
-        left the width of the bands once; for a price that wanders that time grows with the square of the width.
+        left the width of the bands once. It cannot be promised for a price that stands still or bounces between two
+        values for as long as this.
         """
-        return rma_settle(self.length) + round(BARS_TO_MEET * max(self.factor, 3.0) ** 2)
+        return rma_settle(self.length) + round(BARS_TO_MEET * max(self.factor, 3.0))
 
     def signals(self, bars: pd.DataFrame) -> pd.DataFrame:
         """Turns of the trend."""
