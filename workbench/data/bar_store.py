@@ -310,7 +310,8 @@ class BarStore:
 
     def _load(self, path: Path) -> pd.DataFrame:
         try:
-            table = pq.ParquetFile(path).read(columns=["time", *frames.COLUMNS])
+            with pq.ParquetFile(path) as file:
+                table = file.read(columns=["time", *frames.COLUMNS])
             stamps = table.column("time").cast(pa.timestamp("ns", tz="UTC")).to_numpy()
             values = {name: table.column(name).to_numpy().astype(np.float64, copy=False) for name in frames.COLUMNS}
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:

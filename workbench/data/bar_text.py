@@ -110,11 +110,8 @@ def read_text(
     parts = [_read_table(reader, position, table) for position, table in enumerate(tables)]
     rows = pd.concat(parts, ignore_index=True)
     if rows.empty and reader.other_symbols:
-        found = ", ".join(name for name, _ in reader.other_symbols.most_common(5))
         hint = did_you_mean(reader.symbol, reader.other_symbols)
-        raise BadInput(
-            f"no row is of {reader.symbol}{hint}; the files hold {found}. Import with --symbol of one of them"
-        )
+        raise BadInput(f"no row is of {reader.symbol}{hint}. Import with --symbol of one of them")
     return TextBars(rows, reader.rows_read, reader.dropped, reader.examples)
 
 

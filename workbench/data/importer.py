@@ -9,7 +9,7 @@ been checked; importing the same files again adds nothing.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -20,16 +20,31 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.core.bars import Interval
-from workbench.core.errors import BadInput, UnknownSession, did_you_mean
+from workbench.core.errors import BadInput, did_you_mean
 from workbench.core.instrument import Segment
 from workbench.core.session import Calendar, Session, SessionKind
 from workbench.data import frames
 from workbench.data.bar_store import BarStore
 from workbench.data.bar_text import TextBars, read_text
+from workbench.data.import_report import ImportReport, SessionGap
 
 _DAY_S = 86_400
 _CLOSING_S = 600  # a print in the ten minutes after the close belongs to that close
 _SHOWN = 5
+_INDICES = frozenset(
+    {
+        "NIFTY",
+        "BANKNIFTY",
+        "FINNIFTY",
+        "MIDCPNIFTY",
+        "NIFTYNXT50",
+        "SENSEX",
+        "BANKEX",
+        "SENSEX50",
+        "INDIA VIX",
+        "INDIAVIX",
+    }
+)
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -51,81 +66,7 @@ class Label(StrEnum):
         try:
             return cls(text.strip().lower())
         except ValueError:
-            raise BadInput(f"unknown label {text!r}{did_you_mean(text, list(cls))}") from None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionGap:
-    """A session that has fewer bars than its hours hold."""
-
-    date: date
-    missing: int
-    expected: int
-    first_missing: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give it JSON-able."""
-        return {
-            "date": self.date.isoformat(),
-            "missing": self.missing,
-            "expected": self.expected,
-            "first_missing": self.first_missing,
-        }
-
-
-@dataclass(slots=True, kw_only=True)
-class ImportReport:
-    """The quality report of an import.
-
-    Parameters
-    ----------
-    rows_read : int
-        Rows of all files but headers.
-    kept : int
-        Bars that are good, each once.
-    added : int
-        Bars that the store did not have; `unchanged` it had alike, `revised` it had with other values (and keeps).
-    dropped : dict
-        Rows not used, by reason: pre_open, closing_print, outside_session, trading_halt, holiday, other_symbol,
-        unparsable, nan, not_positive, off_grid.
-    duplicates : int
-        Rows for a time that an earlier row has; `conflicting` of them with other values (the first row is kept).
-    bad_ohlc : int
-        Rows that break low <= open, close <= high: quarantined, the first of them in `bad_ohlc_rows`.
-    sessions : int
-        Sessions with at least one bar; `missing_sessions` are those between the first and the last without any.
-    special_days : list
-        Sessions that are not normal (Muhurat, outage, weekend): date, kind, bars, note.
-    """
-
-    symbol: str
-    interval: str
-    label: str
-    files: list[str]
-    rows_read: int = 0
-    kept: int = 0
-    added: int = 0
-    unchanged: int = 0
-    revised: int = 0
-    revised_at: list[str] = field(default_factory=list)
-    dropped: dict[str, int] = field(default_factory=dict)
-    dropped_examples: dict[str, list[str]] = field(default_factory=dict)
-    sessions: int = 0
-    first: str | None = None
-    last: str | None = None
-    sessions_with_gaps: list[SessionGap] = field(default_factory=list)
-    missing_sessions: list[str] = field(default_factory=list)
-    special_days: list[dict[str, Any]] = field(default_factory=list)
-    duplicates: int = 0
-    conflicting: int = 0
-    conflicting_rows: list[str] = field(default_factory=list)
-    bad_ohlc: int = 0
-    bad_ohlc_rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give it JSON-able."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        return plain | {"sessions_with_gaps": [gap.to_dict() for gap in self.sessions_with_gaps]}
+            raise BadInput(f"unknown label {text!r}{did_you_mean(text, [label.value for label in cls])}") from None
 
 
 def import_bars(  # noqa: PLR0913  # the import command's arguments
@@ -136,7 +77,7 @@ def import_bars(  # noqa: PLR0913  # the import command's arguments
     label: Label | str,
     store: BarStore,
     calendar: Calendar,
-    segment: Segment = Segment.IDX_I,
+    segment: Segment | None = None,
     columns: Sequence[str] | None = None,
     date_order: str | None = None,
     replace: bool = False,
@@ -154,8 +95,8 @@ def import_bars(  # noqa: PLR0913  # the import command's arguments
         `start` where a row's time is the bar's open, `end` where it is the close.
     store : BarStore
     calendar : Calendar
-    segment : Segment
-        Whose sessions the bars follow.
+    segment : Segment, optional
+        Whose sessions the bars follow; see :func:`segment_of` for what is taken without it.
     columns : sequence of str, optional
         Column names in order; without them each file needs a header.
     date_order : {"dmy", "mdy"}, optional
@@ -168,12 +109,13 @@ def import_bars(  # noqa: PLR0913  # the import command's arguments
     BadInput
         Files that cannot be read, that are labelled the other way, that overlap and disagree, or that leave no bar.
     UnknownSession
-        A year that the calendar does not know.
+        The calendar knows no year of the files (if it knows some, the rows of the others are dropped).
     """
-    label = Label.parse(label)
+    label, segment = Label.parse(label), segment or segment_of(symbol, store)
     text = read_text(files, symbol, columns, date_order=date_order)
     report = ImportReport(
-        symbol=symbol.strip().upper(), interval=str(interval), label=label.value, files=[path.name for path in files],
+        symbol=symbol.strip().upper(), interval=str(interval), label=label.value, segment=segment.value,
+        files=[path.name for path in files],
         rows_read=text.rows_read, dropped=dict(text.dropped), dropped_examples=text.examples,
     )  # fmt: skip
     judge = _Judge(report, [path.name for path in files], interval, calendar, segment)
@@ -189,6 +131,17 @@ def import_bars(  # noqa: PLR0913  # the import command's arguments
     report.added, report.unchanged, report.revised = appended.added, appended.unchanged, appended.revised
     report.revised_at = [moment.isoformat() for moment in appended.revised_at]
     return report
+
+
+def segment_of(symbol: str, store: BarStore) -> Segment:
+    """Give the segment a symbol is stored as, else the one its name tells: index, contract key, or stock."""
+    name = symbol.strip().upper()
+    if name in store.symbols():
+        return store.segment(name)
+    head = name.partition(":")[0]
+    if head in Segment.__members__:
+        return Segment[head]
+    return Segment.IDX_I if name in _INDICES else Segment.NSE_EQ
 
 
 @dataclass(slots=True)
@@ -217,6 +170,7 @@ class _Judge:
         self.report, self.names, self.interval = report, names, interval
         self.calendar, self.segment = calendar, segment
         self._hours: dict[int, _Hours | None] = {}
+        self._unknown_days: set[int] = set()
 
     def bars(self, text: TextBars, label: Label) -> pd.DataFrame:
         """Give the good bars, sorted."""
@@ -231,20 +185,35 @@ class _Judge:
             rows["start"] = hours.fillna(rows["start"]).astype(np.int64)
         else:
             self._check_label(rows, label)
+            if label is Label.END:
+                rows = self._short_last_bars(rows)
         rows = self._in_session(rows)
         rows = self._valued(rows)
         rows = self._once(rows)
+        if rows.empty and self._unknown_days:
+            on = date(1970, 1, 1) + timedelta(days=min(self._unknown_days))
+            self.calendar.session(self.segment, on)  # raises, and says what to do
         bars = self._frame(rows)
         self._describe(rows)
         return bars
 
+    def _short_last_bars(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Give a bar that ends with its session before it is full (hours: 15:15 to 15:30) its own open again."""
+        step = self.interval.seconds
+        known = {day: hours for day, hours in self._hours.items() if hours is not None}
+        last = {day: hours.open + (hours.close - hours.open - 1) // step * step for day, hours in known.items()}
+        at_close = rows["stamp"] == rows["day"].map({day: hours.close for day, hours in known.items()})
+        rows.loc[at_close, "start"] = rows.loc[at_close, "day"].map(last)
+        return rows
+
     def _look_up(self, days: npt.NDArray[np.int64]) -> None:
         for day in days.tolist():
             on = date(1970, 1, 1) + timedelta(days=day)
-            try:
-                session = self.calendar.session(self.segment, on)
-            except UnknownSession as error:
-                raise UnknownSession(f"bars of {on} cannot be placed, nothing was written: {error}") from error
+            if not self.calendar.knows(self.segment, on):
+                self._unknown_days.add(day)
+                self._hours[day] = None
+                continue
+            session = self.calendar.session(self.segment, on)
             self._hours[day] = None if session is None else _hours(session, self.segment)
 
     def _check_label(self, rows: pd.DataFrame, label: Label) -> None:
@@ -298,6 +267,7 @@ class _Judge:
         reason[(start >= closes) & (start < closes + _CLOSING_S)] = "closing_print"
         reason[start < opens] = "pre_open"
         reason[opens < 0] = "holiday"
+        reason[np.isin(day, sorted(self._unknown_days))] = "unknown_year"
         return self._drop(rows, reason)
 
     def _valued(self, rows: pd.DataFrame) -> pd.DataFrame:

@@ -375,8 +375,8 @@ def _instrument(row: list[str], layout: _Layout, wanted: frozenset[str]) -> Inst
     if lot <= 0 or tick <= 0 or (strike is not None and strike <= 0) or (expiry is not None and expiry.year < 2000):
         return "unparsable"
     return Instrument(
-        segment=segment, security_id=text["id"], symbol=symbol, kind=kind, lot=lot, tick=tick.normalize(),
-        expiry=expiry, strike=strike.normalize() if strike is not None else None, right=right,
+        segment=segment, security_id=text["id"], symbol=symbol, kind=kind, lot=lot, tick=_plain(tick),
+        expiry=expiry, strike=_plain(strike) if strike is not None else None, right=right,
         freeze=freeze if freeze > 0 else None, display_name=text["display_name"], trading_symbol=text["trading_symbol"],
     )  # fmt: skip
 
@@ -386,3 +386,8 @@ def _positive(text: str) -> bool:
         return Decimal(text) > 0
     except InvalidOperation:
         return False
+
+
+def _plain(value: Decimal) -> Decimal:
+    """Drop trailing zeros, but never write 19100 as 1.91E+4."""
+    return Decimal(int(value)) if value == int(value) else value.normalize()
