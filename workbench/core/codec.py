@@ -7,7 +7,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -27,12 +27,12 @@ def encode(value: Any) -> Any:
         return value
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if dataclasses.is_dataclass(value):
-        body = {name: encode(getattr(value, name)) for name in _fields(type(value))}
+        body = {name: encode(getattr(value, name)) for name in _fields(value.__class__)}
         return {TAG: type(value).__name__, **body} if type(value).__name__ in tagged() else body
     raise TypeError(f"cannot encode {type(value).__name__}")
 
@@ -55,7 +55,7 @@ def decode(body: Mapping[str, Any]) -> Any:
 def tagged() -> dict[str, type]:
     """Names of all messages, commands and events."""
     unions = (messages.Message, messages.Command, messages.Event)
-    return {kind.__name__: kind for union in unions for kind in typing.get_args(union)}
+    return {str(kind.__name__): kind for union in unions for kind in typing.get_args(union)}
 
 
 @cache
@@ -87,6 +87,8 @@ def _read(hint: Any, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if hint is date:
         return date.fromisoformat(value)
+    if hint is time:
+        return time.fromisoformat(value)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     return value

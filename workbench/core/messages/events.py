@@ -7,7 +7,8 @@ from decimal import Decimal
 from workbench.core.instrument import Instrument
 from workbench.core.messages.broker import Outcome
 from workbench.core.money import ZERO
-from workbench.core.order import OrderChange, OrderState, OrderTicket
+from workbench.core.order import OrderChange, OrderState, OrderTicket, Product
+from workbench.core.plan import Exits
 from workbench.core.signal import Direction, Side
 
 
@@ -48,8 +49,8 @@ class PositionPlanned:
         View on the underlying.
     side : Side
         Side of the entry order.
-    stop_distance, target_distance, trail_distance : Decimal or None
-        Rupees on the traded price; None where the plan has none.
+    exits : Exits
+        How it is left besides the strategy's own exit; distances count from the entry fill.
     subject : str
         The signal or alert that led to it.
     priced_by_model : bool
@@ -62,17 +63,13 @@ class PositionPlanned:
     side: Side
     instrument: Instrument
     quantity: int
-    product: str
-    stop_distance: Decimal | None
-    target_distance: Decimal | None
-    trail_distance: Decimal | None
-    trail_after: Decimal
+    product: Product
+    exits: Exits
     reference_price: Decimal
     underlying_price: Decimal
     subject: str
     at: datetime
     priced_by_model: bool = False
-    exit_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +134,14 @@ class FillBooked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMoved:
-    """The stop level of a position was set or trailed (rupees on the traded price)."""
+    """Stop and target were laid around the entry (`initial`), or the stop was trailed (rupees on the traded price)."""
 
     position_id: str
-    stop: Decimal
+    stop: Decimal | None
     at: datetime
     target: Decimal | None = None
     peak: Decimal | None = None
+    initial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

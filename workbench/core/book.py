@@ -1,0 +1,274 @@
+"""The account's book: everything the engine knows, built by applying events and by nothing else.
+
+Invariant: two books that applied the same events are equal; recovery is nothing but that.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from workbench.core.messages import (
+    AccountFrozen,
+    AccountUnfrozen,
+    CancelAsked,
+    DayOpened,
+    DecisionMade,
+    DeploymentArmed,
+    EntryFailed,
+    Event,
+    ExitBegan,
+    FeedJudged,
+    FillBooked,
+    FundsSeen,
+    OrderChangeAsked,
+    OrderChangeEnded,
+    OrderMoved,
+    OrderSubmitted,
+    Outcome,
+    PeakMoved,
+    PositionClosed,
+    PositionPlanned,
+    ProtectionChanged,
+    Reconciled,
+    StopMoved,
+    SwitchTurned,
+)
+from workbench.core.money import ZERO
+from workbench.core.order import Order, OrderChange, Purpose
+from workbench.core.position import Fill, Position, PositionState, Protection
+
+
+@dataclass(slots=True)
+class Book:
+    """State of one account; change it through `apply` only."""
+
+    day: date | None = None
+    positions: dict[str, Position] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    submitted_at: dict[str, datetime] = field(default_factory=dict)
+    changes_pending: dict[str, OrderChange] = field(default_factory=dict)
+    cancels_pending: set[str] = field(default_factory=set)
+    by_order_id: dict[str, str] = field(default_factory=dict)
+    decisions: list[DecisionMade] = field(default_factory=list)
+    armed: dict[str, DeploymentArmed] = field(default_factory=dict)
+    trades_today: int = 0
+    sequence: int = 0
+    halted: bool = False
+    halt_reason: str = ""
+    frozen: tuple[str, ...] = ()
+    funds: Decimal | None = None
+    feed_alive: bool = True
+    feed_reason: str = ""
+    last_reconciled: Reconciled | None = None
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def live_positions(self) -> list[Position]:
+        """Positions that are held or may come to be held, oldest first."""
+        return [position for position in self.positions.values() if position.is_live]
+
+    def live_of(self, deployment: str) -> Position | None:
+        """The live position of a deployment."""
+        for position in self.positions.values():
+            if position.is_live and position.plan.deployment == deployment:
+                return position
+        return None
+
+    def orders_of(self, position_id: str) -> list[Order]:
+        """All orders of a position, oldest first."""
+        return [order for order in self.orders.values() if order.ticket.position_id == position_id]
+
+    def resting_exit(self, position_id: str) -> Order | None:
+        """The one exit or stop order of a position that may rest at the broker (or is unknown)."""
+        for order in self.orders.values():
+            ticket = order.ticket
+            if ticket.position_id == position_id and ticket.purpose is not Purpose.ENTRY and order.state.may_rest:
+                return order
+        return None
+
+    def resting_entry(self, position_id: str) -> Order | None:
+        """The entry order of a position that may rest at the broker (or is unknown)."""
+        for order in self.orders.values():
+            ticket = order.ticket
+            if ticket.position_id == position_id and ticket.purpose is Purpose.ENTRY and order.state.may_rest:
+                return order
+        return None
+
+    def find(self, order_id: str, correlation_id: str) -> Order | None:
+        """An order of ours by either id."""
+        return self.orders.get(correlation_id) or self.orders.get(self.by_order_id.get(order_id, ""))
+
+    def net_by_instrument(self) -> dict[tuple[str, str], int]:
+        """Net units by (segment, security id) that our fills say the broker holds."""
+        net: dict[tuple[str, str], int] = {}
+        for position in self.positions.values():
+            instrument = position.plan.instrument
+            key = (instrument.segment.value, instrument.security_id)
+            net[key] = net.get(key, 0) + position.side.sign * position.open_quantity
+        return net
+
+    def realised(self) -> Decimal:
+        """Net P&L of the day's closed positions, rupees after charges."""
+        return sum((position.net for position in self.positions.values()), ZERO)
+
+    # --- applying -----------------------------------------------------------------------------------------------
+
+    def apply_all(self, events: Iterable[Event]) -> None:
+        """Apply events in order."""
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Change the state by one event.
+
+        Raises
+        ------
+        IllegalMove
+            When an order would make a move that its table of transitions does not allow.
+        """
+        match event:
+            case OrderSubmitted():
+                self._submitted(event)
+            case OrderMoved():
+                self._moved(event)
+            case OrderChangeAsked():
+                self.changes_pending[event.correlation_id] = event.change
+                self._attempted(event.correlation_id, event.purpose, event.at)
+            case OrderChangeEnded():
+                self.changes_pending.pop(event.correlation_id, None)
+                if event.outcome is Outcome.ACCEPTED:
+                    self.orders[event.correlation_id] = self.orders[event.correlation_id].changed(event.change)
+            case CancelAsked():
+                self.cancels_pending.add(event.correlation_id)
+            case FillBooked():
+                self._filled(event)
+            case _:
+                self._apply_rest(event)
+
+    def _apply_rest(self, event: Event) -> None:
+        match event:
+            case PositionPlanned():
+                self.positions[event.position_id] = Position(plan=event)
+                self.trades_today += 1
+            case StopMoved() | PeakMoved() | ProtectionChanged() | ExitBegan() | PositionClosed() | EntryFailed():
+                self._position_moved(event)
+            case DecisionMade():
+                self.decisions.append(event)
+            case DayOpened():
+                self._day_opened(event)
+            case SwitchTurned():
+                self.halted, self.halt_reason = event.halted, event.reason if event.halted else ""
+            case AccountFrozen():
+                self.frozen = event.differences
+            case AccountUnfrozen():
+                self.frozen = ()
+            case DeploymentArmed():
+                self.armed[event.deployment] = event
+            case FundsSeen():
+                self.funds = event.available
+            case FeedJudged():
+                self.feed_alive, self.feed_reason = event.alive, event.reason
+            case Reconciled():
+                self.last_reconciled = event
+            case _:
+                raise TypeError(f"not an event: {type(event).__name__}")
+
+    def _position_moved(
+        self, event: StopMoved | PeakMoved | ProtectionChanged | ExitBegan | PositionClosed | EntryFailed
+    ) -> None:
+        position = self.positions[event.position_id]
+        match event:
+            case StopMoved():
+                position = replace(
+                    position,
+                    stop=event.stop if event.stop is not None else position.stop,
+                    initial_stop=event.stop if event.initial else position.initial_stop,
+                    target=event.target if event.initial else position.target,
+                    peak=event.peak if event.peak is not None else position.peak,
+                )
+            case PeakMoved():
+                position = replace(position, peak=event.peak)
+            case ProtectionChanged():
+                failures = position.stop_failures + (event.protection == Protection.NONE.value)
+                position = replace(position, protection=Protection(event.protection), stop_failures=failures)
+            case ExitBegan():
+                position = replace(
+                    position,
+                    state=PositionState.EXITING,
+                    exit_reason=event.reason,
+                    exit_began=event.at,
+                    exit_attempts=0,
+                    last_attempt=None,
+                )
+            case PositionClosed():
+                position = replace(
+                    position,
+                    state=PositionState.CLOSED,
+                    exit_reason=event.reason,
+                    closed_at=event.at,
+                    gross=event.gross,
+                    charges=event.charges,
+                    net=event.net,
+                    protection=Protection.NONE,
+                )
+            case EntryFailed():
+                position = replace(position, state=PositionState.FAILED, closed_at=event.at, exit_reason=event.reason)
+        self.positions[event.position_id] = position
+
+    def _submitted(self, event: OrderSubmitted) -> None:
+        ticket = event.ticket
+        self.orders[ticket.correlation_id] = Order(ticket=ticket)
+        self.submitted_at[ticket.correlation_id] = event.at
+        self.sequence += 1
+        if ticket.purpose is not Purpose.ENTRY:
+            self._attempted(ticket.correlation_id, ticket.purpose.value, event.at)
+
+    def _attempted(self, correlation_id: str, purpose: str, at: datetime) -> None:
+        """Count an attempt to leave, for the escalation of the chase."""
+        if purpose != Purpose.EXIT.value:
+            return
+        position_id = self.orders[correlation_id].ticket.position_id
+        position = self.positions[position_id]
+        self.positions[position_id] = replace(position, exit_attempts=position.exit_attempts + 1, last_attempt=at)
+
+    def _moved(self, event: OrderMoved) -> None:
+        order = self.orders[event.correlation_id].moved(event.state, order_id=event.order_id, reason=event.reason)
+        self.orders[event.correlation_id] = order
+        if order.order_id:
+            self.by_order_id[order.order_id] = event.correlation_id
+        if order.state.is_done:
+            self.cancels_pending.discard(event.correlation_id)
+            self.changes_pending.pop(event.correlation_id, None)
+
+    def _filled(self, event: FillBooked) -> None:
+        order = self.orders[event.correlation_id].filled(event.quantity, event.price)
+        self.orders[event.correlation_id] = order
+        ticket = order.ticket
+        position = self.positions[event.position_id]
+        fill = Fill(
+            correlation_id=event.correlation_id,
+            purpose=ticket.purpose,
+            side=ticket.side,
+            quantity=event.quantity,
+            price=event.price,
+            at=event.at,
+        )
+        position = replace(position, fills=(*position.fills, fill))
+        if ticket.purpose is Purpose.ENTRY and position.state in (PositionState.OPENING, PositionState.FAILED):
+            # FAILED: an entry that was given up filled after all; the fill is believed and the position lives.
+            position = replace(position, state=PositionState.OPEN, opened_at=event.at)
+        elif position.state is PositionState.CLOSED and position.open_quantity:
+            position = replace(position, state=PositionState.EXITING)
+        self.positions[event.position_id] = position
+
+    def _day_opened(self, event: DayOpened) -> None:
+        kept = {key: position for key, position in self.positions.items() if position.is_live}
+        self.orders = {key: order for key, order in self.orders.items() if order.ticket.position_id in kept}
+        self.positions = kept
+        self.by_order_id = {order.order_id: key for key, order in self.orders.items() if order.order_id}
+        self.submitted_at = {key: at for key, at in self.submitted_at.items() if key in self.orders}
+        self.decisions = []
+        self.trades_today = self.sequence = 0
+        self.day = event.day
+        self.halted, self.halt_reason = event.halted, event.halt_reason

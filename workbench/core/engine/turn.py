@@ -1,0 +1,184 @@
+"""One call of the engine: its context, and the only two ways out of it (an event, a command).
+
+Invariant: an event is applied to the book in the moment it is emitted, so later steps of the same turn see it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from workbench.core.bars import Quote
+from workbench.core.book import Book
+from workbench.core.charges import ChargeTable
+from workbench.core.deployment import Deployment, Limits, Mode
+from workbench.core.errors import UnknownSession
+from workbench.core.instrument import Instrument, Right, Segment
+from workbench.core.legs import Listings
+from workbench.core.messages import Command, DecisionMade, Event, Level, Notify
+from workbench.core.session import Calendar, Session
+from workbench.core.signal import Direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """All that an engine is given, frozen.
+
+    Parameters
+    ----------
+    id_prefix : str
+        First characters of every correlation id (at most 8): names account and instance.
+    entry_ttl_s : float
+        Market seconds after which what has not filled of an entry is cancelled.
+    chase_every_s : float
+        Market seconds between two attempts to leave.
+    quote_wait_s : float
+        Market seconds that an entry waits for the first quote of its contract.
+    """
+
+    account_id: str
+    mode: Mode
+    deployments: tuple[Deployment, ...]
+    calendar: Calendar
+    listings: Listings
+    charges: ChargeTable
+    limits: Limits
+    id_prefix: str = "w"
+    entry_ttl_s: float = 5.0
+    chase_every_s: float = 2.0
+    quote_wait_s: float = 3.0
+
+    def deployment(self, name: str) -> Deployment | None:
+        """A deployment by name."""
+        return next((item for item in self.deployments if item.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one message led to: events first to disk, then commands to the edges."""
+
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An entry that somebody wants, before contract, size and gates.
+
+    `given` names strike and right where the alert does; `price` is the signal's close or the alert's price.
+    """
+
+    deployment: Deployment
+    direction: Direction
+    subject: str
+    origin: str
+    known_at: datetime | None
+    max_age: timedelta
+    price: Decimal | None = None
+    given: tuple[Decimal, Right] | None = None
+
+
+@dataclass(slots=True)
+class Pending:
+    """A wish that waits: for a quote, or until the opposite position is closed."""
+
+    wish: Wish
+    until: datetime
+    waits_for: str
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the engine holds between turns: the book, and what may be lost in a crash without harm."""
+
+    config: EngineConfig
+    book: Book = field(default_factory=Book)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    watched: dict[str, Instrument] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    extremes: dict[str, Decimal] = field(default_factory=dict)
+    passed_since: dict[str, datetime] = field(default_factory=dict)
+    looks: dict[str, int] = field(default_factory=dict)
+    watch_spot: dict[str, Decimal] = field(default_factory=dict)
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    last_minute: datetime | None = None
+    last_snapshot_asked: datetime | None = None
+    mismatch_seen: tuple[str, ...] = ()
+    _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
+
+    def session(self, segment: Segment, day: date) -> Session | None:
+        """Session of a segment; None on a day without one, and in a year that the calendar does not know."""
+        key = (segment, day)
+        if key not in self._sessions:
+            try:
+                self._sessions[key] = self.config.calendar.session(segment, day)
+            except UnknownSession:
+                self._sessions[key] = None
+        return self._sessions[key]
+
+    def refresh_held(self) -> None:
+        """Index live positions by instrument key, for the quotes."""
+        held: dict[str, tuple[str, ...]] = {}
+        for position in self.book.live_positions():
+            key = position.plan.instrument.key
+            held[key] = (*held.get(key, ()), position.position_id)
+        self.held = held
+
+
+@dataclass(slots=True)
+class Turn:
+    """Context of one call of `Engine.handle`."""
+
+    desk: Desk
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+
+    @property
+    def book(self) -> Book:
+        """The account's book."""
+        return self.desk.book
+
+    @property
+    def config(self) -> EngineConfig:
+        """The engine's configuration."""
+        return self.desk.config
+
+    def emit(self, event: Event) -> None:
+        """Record what was decided and apply it."""
+        self.events.append(event)
+        self.desk.book.apply(event)
+
+    def command(self, command: Command) -> None:
+        """Ask an edge to act, after the events are on disk."""
+        self.commands.append(command)
+
+    def tell(self, level: Level, text: str) -> None:
+        """Tell a person."""
+        self.commands.append(Notify(level=level, text=text))
+
+    def decide(
+        self,
+        wish_subject: str,
+        deployment: str,
+        fate: str,
+        reason: str = "",
+        *,
+        gate: str = "",
+        direction: Direction | None = None,
+    ) -> None:
+        """Record one line why something traded or not."""
+        self.emit(
+            DecisionMade(
+                subject=wish_subject,
+                deployment=deployment,
+                at=self.now,
+                fate=fate,
+                reason=reason,
+                gate=gate,
+                direction=direction,
+            )
+        )
+
+    def correlation_id(self, letter: str) -> str:
+        """Next correlation id: prefix, day, running number, purpose; never used twice."""
+        return f"{self.config.id_prefix}{self.now:%y%m%d}{self.book.sequence + 1:05d}{letter}"

@@ -1,0 +1,132 @@
+"""When and at what price a position is left. Each rule is small, pure and monotone: a stop never loosens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from workbench.core.bars import Quote
+from workbench.core.instrument import InstrumentKind
+from workbench.core.money import Rounding, snap_to_tick
+from workbench.core.order import OrderChange, OrderType
+from workbench.core.plan import Exits
+from workbench.core.position import Position
+from workbench.core.session import Session
+from workbench.core.signal import Side
+
+ESCALATION_PCT: Sequence[Decimal] = (Decimal(1), Decimal(3), Decimal(5), Decimal(10), Decimal(20))
+"""How far beyond the best price each further attempt to leave reaches, percent (faults R13, R14)."""
+
+STOP_BUFFER_PCT = Decimal(5)
+"""Between trigger and limit of a stop, percent of the trigger: SL-M does not exist for options."""
+
+SYNTHETIC_BUFFER_PCT = Decimal(50)
+"""The index traded as a future has no order book of its own: its stop fills where the index trades."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Stop and target, rupees on the traded price."""
+
+    stop: Decimal | None
+    target: Decimal | None
+
+
+def levels(exits: Exits, side: Side, fill_price: Decimal, tick: Decimal) -> Levels:
+    """Lay stop and target around an entry fill, snapped to the tick; a stop is never below one tick."""
+    stop = target = None
+    sign = side.sign
+    if exits.stop is not None:
+        stop = max(tick, snap_to_tick(fill_price - sign * exits.stop.rupees(fill_price), tick))
+    elif exits.trail is not None and exits.trail.after is None:
+        stop = max(tick, snap_to_tick(fill_price - sign * exits.trail.distance.rupees(fill_price), tick))
+    if exits.target is not None:
+        target = max(tick, snap_to_tick(fill_price + sign * exits.target.rupees(fill_price), tick))
+    return Levels(stop, target)
+
+
+def trailed_stop(position: Position, peak: Decimal) -> Decimal | None:
+    """Give the stop that the trail asks for at that peak, or None where it does not move.
+
+    The trail is armed once the peak has earned `after`; it only ever tightens.
+    """
+    trail = position.plan.exits.trail
+    if trail is None:
+        return None
+    entry, sign = position.entry_price, position.side.sign
+    if trail.after is not None and sign * (peak - entry) < trail.after.rupees(entry):
+        return None
+    asked = snap_to_tick(peak - sign * trail.distance.rupees(entry), position.plan.instrument.tick)
+    if position.stop is not None and sign * (asked - position.stop) <= 0:
+        return None
+    return asked
+
+
+def better(side: Side, one: Decimal, other: Decimal) -> Decimal:
+    """The more favourable of two prices for a position entered on that side."""
+    return max(one, other) if side is Side.BUY else min(one, other)
+
+
+def leaving_price(side: Side, quote: Quote) -> Decimal:
+    """Price at which a position entered on `side` could be left now."""
+    return quote.bid if side is Side.BUY else quote.ask
+
+
+def target_reached(position: Position, quote: Quote) -> bool:
+    """Tell whether the target could be taken at this quote."""
+    if position.target is None:
+        return False
+    return position.side.sign * (leaving_price(position.side, quote) - position.target) >= 0
+
+
+def stop_passed(position: Position, quote: Quote) -> bool:
+    """Tell whether the market trades at or beyond the stop."""
+    return position.stop is not None and position.side.sign * (quote.last - position.stop) <= 0
+
+
+def due(exits: Exits, session: Session | None, now: datetime) -> str:
+    """Name the exit that the clock asks for: "time", "session_end" or "" for none."""
+    if session is None:
+        return ""
+    if now >= session.square_off_start:
+        return "session_end"
+    if exits.time is not None and now >= session.open and now.timetz().replace(tzinfo=None) >= exits.time:
+        return "time"
+    return ""
+
+
+def stop_terms(position: Position, total_quantity: int) -> OrderChange:
+    """Terms of the stop at the broker: a stop-limit whose limit lies a buffer beyond the trigger."""
+    assert position.stop is not None
+    instrument = position.plan.instrument
+    buffer = SYNTHETIC_BUFFER_PCT if instrument.kind is InstrumentKind.SYNTHETIC else STOP_BUFFER_PCT
+    limit = _beyond(position.side, position.stop, buffer, instrument.tick)
+    return OrderChange(
+        order_type=OrderType.STOP_LIMIT, quantity=total_quantity, price=limit, trigger_price=position.stop
+    )
+
+
+def leaving_terms(position: Position, quote: Quote | None, total_quantity: int) -> OrderChange:
+    """Terms that leave now: the target's own price at first, then ever further beyond the best price.
+
+    Without any quote the stop level or the entry price is the only price known: the widest step is taken at once.
+    """
+    instrument, side = position.plan.instrument, position.side
+    if instrument.kind is InstrumentKind.SYNTHETIC and position.exit_reason != "target":
+        return OrderChange(order_type=OrderType.MARKET, quantity=total_quantity)
+    if position.exit_reason == "target" and position.exit_attempts == 0 and position.target is not None:
+        return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=position.target)
+    if quote is None:
+        base = position.stop or position.entry_price
+        price = _beyond(side, base, ESCALATION_PCT[-1], instrument.tick)
+        return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=price)
+    step = ESCALATION_PCT[min(position.exit_attempts, len(ESCALATION_PCT) - 1)]
+    price = _beyond(side, leaving_price(side, quote), step, instrument.tick)
+    return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=price)
+
+
+def _beyond(side: Side, price: Decimal, percent: Decimal, tick: Decimal) -> Decimal:
+    """A price that many percent worse than `price` for leaving a position entered on `side`."""
+    if side is Side.BUY:
+        return max(tick, snap_to_tick(price * (100 - percent) / 100, tick, Rounding.DOWN))
+    return snap_to_tick(price * (100 + percent) / 100, tick, Rounding.UP)

@@ -1,0 +1,44 @@
+"""P&L after charges, from fills alone: the one computation behind ledger, page and report."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from workbench.core.charges import (
+    ChargeLine,
+    ChargeTable,
+    ContractNote,
+    Execution,
+    charge_kind,
+    charges_of,
+    contract_note,
+    exchange_of,
+    fill_line,
+)
+from workbench.core.money import ZERO
+from workbench.core.order import Product
+from workbench.core.position import Position
+
+
+def charge_lines(position: Position, table: ChargeTable) -> tuple[ChargeLine, ...]:
+    """Turn the fills of a position into lines of a bill; brokerage is due once for an order, however it filled."""
+    instrument = position.plan.instrument
+    kind = charge_kind(instrument.kind, delivery=position.plan.product is Product.CNC)
+    exchange = exchange_of(instrument.segment)
+    turnover: dict[str, Decimal] = {}
+    lines = []
+    for fill in position.fills:
+        before = turnover.get(fill.correlation_id, ZERO)
+        execution = Execution(side=fill.side, quantity=fill.quantity, price=fill.price, on=fill.at.date())
+        lines.append(fill_line(table, kind, exchange, execution, turnover_before=before))
+        turnover[fill.correlation_id] = before + fill.price * fill.quantity
+    return tuple(lines)
+
+
+def charges_so_far(position: Position, table: ChargeTable) -> Decimal:
+    """Charges of what has filled, rupees to the paisa."""
+    return charges_of(charge_lines(position, table)).total if position.fills else ZERO
+
+
+def day_note(positions: Iterable[Position], table: ChargeTable) -> ContractNote:
+    """Bill a day: what the broker's contract note will say, with the rounding as a line of its own."""
+    return contract_note(charge_lines(position, table) for position in positions if position.fills)

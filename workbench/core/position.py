@@ -1,0 +1,127 @@
+"""A position's life: planned, filled, protected, left, flat. Built from events only.
+
+Invariant: `open_quantity` is what was entered less what was exited and is never negative in a book that agrees with
+the broker's; an exit order never holds more than that.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from workbench.core.messages import PositionPlanned
+from workbench.core.money import ZERO
+from workbench.core.order import Purpose
+from workbench.core.signal import Side
+
+
+class PositionState(StrEnum):
+    """Where a position stands."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    EXITING = "exiting"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class Protection(StrEnum):
+    """Where the stop is."""
+
+    NONE = "none"
+    PENDING = "pending"
+    AT_BROKER = "at_broker"
+    WATCHED = "watched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """Units of one order executed at a price (rupees)."""
+
+    correlation_id: str
+    purpose: Purpose
+    side: Side
+    quantity: int
+    price: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """One position with all that is known of it; replaced, never mutated."""
+
+    plan: PositionPlanned
+    state: PositionState = PositionState.OPENING
+    fills: tuple[Fill, ...] = ()
+    stop: Decimal | None = None
+    initial_stop: Decimal | None = None
+    target: Decimal | None = None
+    peak: Decimal | None = None
+    protection: Protection = Protection.NONE
+    exit_reason: str = ""
+    exit_began: datetime | None = None
+    exit_attempts: int = 0
+    last_attempt: datetime | None = None
+    stop_failures: int = 0
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    gross: Decimal = ZERO
+    charges: Decimal = ZERO
+    net: Decimal = ZERO
+
+    @property
+    def position_id(self) -> str:
+        """Our id of the position."""
+        return self.plan.position_id
+
+    @property
+    def side(self) -> Side:
+        """Side of the entry."""
+        return self.plan.side
+
+    @property
+    def entered_quantity(self) -> int:
+        """Units filled on the way in."""
+        return sum(fill.quantity for fill in self.fills if fill.purpose is Purpose.ENTRY)
+
+    @property
+    def exited_quantity(self) -> int:
+        """Units filled on the way out."""
+        return sum(fill.quantity for fill in self.fills if fill.purpose is not Purpose.ENTRY)
+
+    @property
+    def open_quantity(self) -> int:
+        """Units held now, counted in the direction of the entry."""
+        return self.entered_quantity - self.exited_quantity
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Average entry price, rupees; zero before the first fill."""
+        return self._average(entry=True)
+
+    @property
+    def exit_price(self) -> Decimal:
+        """Average exit price, rupees; zero before the first exit fill."""
+        return self._average(entry=False)
+
+    @property
+    def is_live(self) -> bool:
+        """Something is held or may come to be held."""
+        return self.state not in (PositionState.CLOSED, PositionState.FAILED)
+
+    @property
+    def was_trailed(self) -> bool:
+        """The stop stands better than where it began."""
+        return self.stop is not None and self.initial_stop is not None and self.stop != self.initial_stop
+
+    def gross_at(self, price: Decimal) -> Decimal:
+        """Gross P&L in rupees if what is open were left at `price`."""
+        flow = sum((-fill.side.sign * fill.quantity * fill.price for fill in self.fills), ZERO)
+        return flow + self.side.sign * self.open_quantity * price
+
+    def _average(self, *, entry: bool) -> Decimal:
+        chosen = [fill for fill in self.fills if (fill.purpose is Purpose.ENTRY) is entry]
+        quantity = sum(fill.quantity for fill in chosen)
+        if not quantity:
+            return ZERO
+        return sum((fill.price * fill.quantity for fill in chosen), ZERO) / quantity
