@@ -178,5 +178,5 @@ def test_strategies_load_neither_numba_nor_vectorbt() -> None:
         "heavy = {'numba', 'llvmlite', 'vectorbt', 'plotly', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_the_same_in_another_process() -> None:
     code = "from workbench import strategies as s; print(s.code_hash(s.get('supertrend')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, timeout=60)
     assert done.stdout.strip() == strategies.code_hash(strategies.get("supertrend"))
 
 
