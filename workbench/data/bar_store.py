@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from workbench.core.bars import Interval
 from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.instrument import Segment
-from workbench.core.session import Calendar
+from workbench.core.session import IST, Calendar
 from workbench.data import frames
 
 _RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
@@ -320,7 +320,7 @@ class BarStore:
                 f"{path} cannot be read as bars ({reason}); the other months are not touched. "
                 "Move that file away and import its month again."
             ) from error
-        index = pd.DatetimeIndex(stamps, tz="UTC").tz_convert(frames.IST).rename("time")
+        index = pd.DatetimeIndex(stamps, tz="UTC").tz_convert(IST).rename("time")
         try:
             return frames.checked(pd.DataFrame(values, index=index), str(path))
         except BadInput as error:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.core.errors import BadInput, did_you_mean
-from workbench.data.frames import IST
+from workbench.core.session import IST
 
 COLUMN_NAMES = ("symbol", "date", "time", "datetime", "timestamp", "open", "high", "low", "close", "volume", "oi")
 SKIP = "skip"

@@ -10,7 +10,6 @@ a bar without a trade is absent.
 
 import hashlib
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +18,8 @@ import pandas as pd
 from workbench.core.bars import Interval
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Segment
-from workbench.core.session import Calendar
+from workbench.core.session import IST, Calendar
 
-IST = ZoneInfo("Asia/Kolkata")
 COLUMNS = ("open", "high", "low", "close", "volume")
 _INDEX_TYPE = "datetime64[ns, Asia/Kolkata]"
 _AGGREGATION = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}

@@ -22,7 +22,7 @@ import pandas as pd
 from workbench.core.bars import Interval
 from workbench.core.errors import BadInput, did_you_mean
 from workbench.core.instrument import Segment
-from workbench.core.session import Calendar, Session, SessionKind
+from workbench.core.session import IST, Calendar, Session, SessionKind
 from workbench.data import frames
 from workbench.data.bar_store import BarStore
 from workbench.data.bar_text import TextBars, read_text
@@ -358,4 +358,4 @@ def _hours(session: Session, segment: Segment) -> _Hours:
 
 
 def _text(seconds: int) -> str:
-    return pd.Timestamp(seconds, unit="s", tz="UTC").tz_convert(frames.IST).isoformat()
+    return pd.Timestamp(seconds, unit="s", tz="UTC").tz_convert(IST).isoformat()

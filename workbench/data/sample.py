@@ -16,7 +16,7 @@ import pandas as pd
 
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Segment
-from workbench.core.session import Calendar, Session, SessionKind
+from workbench.core.session import IST, Calendar, Session, SessionKind
 from workbench.data import frames
 
 SAMPLE_SEED = 7
@@ -110,7 +110,7 @@ def _day(rng: np.random.Generator, session: Session, segment: Segment, previous:
     on_tick = np.round(np.rint(prices / _TICK) * _TICK, 2)
     # The next bar opens where the market stands, most often a tick or more from the last close.
     data = {"open": on_tick[:, 0], "high": on_tick.max(axis=1), "low": on_tick.min(axis=1), "close": on_tick[:, -1]}
-    index = pd.date_range(session.open, periods=minutes, freq="1min", name="time").tz_convert(frames.IST)
+    index = pd.date_range(session.open, periods=minutes, freq="1min", name="time").tz_convert(IST)
     return pd.DataFrame({**data, "volume": 0.0}, index=index), float(on_tick[-1, -1])
 
 

@@ -2,16 +2,22 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbench.core.bars import Interval
 from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.instrument import Segment
 from workbench.core.session import IST
 from workbench.data.bar_store import BarStore
+from workbench.data.frames import fingerprint
 
 MINUTE = Interval(60)
 MakeBars = Callable[..., pd.DataFrame]
@@ -201,6 +207,20 @@ def test_the_fingerprint_is_of_the_values(store: BarStore, bars: MakeBars, tmp_p
     changed.loc[changed.index[49], "volume"] += 1
     other.append("NIFTY", MINUTE, changed, replace=True)
     assert other.fingerprint("NIFTY", MINUTE) != store.fingerprint("NIFTY", MINUTE)
+
+
+@given(cuts=st.lists(st.integers(0, 60), max_size=6), order=st.randoms(use_true_random=False))
+@settings(max_examples=15)
+def test_in_whatever_parts_bars_arrive_the_store_ends_alike(bars: MakeBars, cuts: list[int], order: Random) -> None:
+    frame = bars("2022-05-31 14:59", 60)
+    edges = sorted({0, 60, *cuts})
+    parts = [frame[low:high] for low, high in pairwise(edges)]
+    order.shuffle(parts)
+    with TemporaryDirectory() as folder:
+        store = BarStore(Path(folder))
+        added = sum(store.append("NIFTY", MINUTE, part).added for part in [*parts, frame])
+        assert added == 60
+        assert store.fingerprint("NIFTY", MINUTE) == fingerprint(frame)
 
 
 def test_longer_bars_need_the_calendar(store: BarStore, bars: MakeBars) -> None:
