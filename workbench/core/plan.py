@@ -3,9 +3,9 @@
 Invariant: a plan that cannot be carried out is refused when it is read, not when it trades.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -92,7 +92,7 @@ class Exits:
     stop: Distance | None = None
     target: Distance | None = None
     trail: Trail | None = None
-    time: time | None = None
+    time: dt.time | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ class Plan:
     contract: Contract = Contract.OPTION
     side: Side = Side.BUY
     expiry: ExpiryRule = ExpiryRule.NEAREST
-    roll_on_expiry_at: time | None = None
+    roll_on_expiry_at: dt.time | None = None
     strike: str = "ATM"
     lots: int | None = 1
     risk_share_pct: Decimal | None = None
@@ -131,8 +131,8 @@ class Plan:
     product: Product = Product.INTRADAY
     on_opposite: OnOpposite = OnOpposite.REVERSE
     reentry: bool = True
-    no_entry_before: time | None = None
-    no_entry_after: time | None = None
+    no_entry_before: dt.time | None = None
+    no_entry_after: dt.time | None = None
     overnight: Overnight = Overnight.SQUARE_OFF
     alert_time: AlertTime = AlertTime.FIRED
     min_premium: Decimal | None = None
@@ -198,12 +198,12 @@ NAMED_PLANS: dict[str, Plan] = {
     "atm_option": Plan(
         name="atm_option",
         exits=Exits(stop=Distance(percent=Decimal(20)), target=Distance(percent=Decimal(40))),
-        no_entry_after=time(15, 0),
+        no_entry_after=dt.time(15, 0),
     ),
     "scalp_atm": Plan(
         name="scalp_atm",
         exits=Exits(stop=Distance(points=Decimal(15)), target=Distance(points=Decimal(30))),
-        no_entry_after=time(15, 10),
+        no_entry_after=dt.time(15, 10),
     ),
 }
 
@@ -232,7 +232,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
         value = getattr(plan, item.name)
         if isinstance(value, Exits):
             body["exits"] = _exits_to_mapping(value)
-        elif isinstance(value, time):
+        elif isinstance(value, dt.time):
             body[item.name] = value.strftime("%H:%M:%S")
         elif isinstance(value, Decimal):
             body[item.name] = str(value)
@@ -269,15 +269,15 @@ def _as_is(value: Any, key: str) -> Any:
     return value
 
 
-def _time(value: Any, key: str) -> time | None:
-    if value is None or isinstance(value, time):
+def _time(value: Any, key: str) -> dt.time | None:
+    if value is None or isinstance(value, dt.time):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 86400:
         # YAML 1.1 reads an unquoted 15:10 as the base-60 number 910 (minutes) and 15:10:00 as 54600 (seconds).
         minutes = value if value < 1440 else value // 60
-        return time(minutes // 60, minutes % 60)
+        return dt.time(minutes // 60, minutes % 60)
     try:
-        return time.fromisoformat(str(value))
+        return dt.time.fromisoformat(str(value))
     except ValueError:
         raise BadInput(f"plan key {key!r}: {value!r} is not a time of day; write '15:10'") from None
 

@@ -1,4 +1,4 @@
-"""From a signal or an alert to an entry order: direction, contract, quote, size, gates, order. No step can be skipped."""
+"""From a signal or an alert to an entry order: contract, quote, size, gates, order. No step can be skipped."""
 
 from dataclasses import dataclass
 from datetime import timedelta

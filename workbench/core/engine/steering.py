@@ -31,7 +31,7 @@ from workbench.core.messages import (
     Unsubscribe,
 )
 from workbench.core.money import ZERO
-from workbench.core.order import Order, OrderChange, OrderState, OrderTicket, OrderType, Purpose
+from workbench.core.order import Order, OrderChange, OrderState, OrderTicket, Purpose
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
 
@@ -114,12 +114,17 @@ def steer(turn: Turn, position_id: str) -> None:
         return
     resting = turn.book.resting_exit(position_id)
     if position.state is PositionState.EXITING:
-        if position.exit_attempts == 0:
-            _press(turn, position, resting)
-        elif resting is None and position.last_attempt != turn.now:
+        if (position.exit_attempts == 0 and not _is_filling(position, resting)) or (
+            resting is None and position.last_attempt != turn.now
+        ):
             _press(turn, position, resting)
         return
     _protect(turn, position, resting)
+
+
+def _is_filling(position: Position, resting: Order | None) -> bool:
+    """A stop that has begun to fill is left to fill; the chase takes over if it stands still."""
+    return resting is not None and resting.filled_quantity > 0 and position.exit_reason in ("stop", "trail")
 
 
 def lay_levels(turn: Turn, position_id: str) -> None:
@@ -322,6 +327,14 @@ def _set_protection(turn: Turn, position: Position, protection: Protection, reas
         )
 
 
+def stop_filled(turn: Turn, position_id: str) -> None:
+    """The stop at the broker has fired: name why the position is being left."""
+    position = turn.book.positions[position_id]
+    if position.state is PositionState.OPEN:
+        reason = "trail" if position.was_trailed else "stop"
+        turn.emit(ExitBegan(position_id=position_id, reason=reason, at=turn.now))
+
+
 def lost_protection(turn: Turn, position_id: str, reason: str) -> None:
     """Note that no stop rests at the broker, loudly."""
     position = turn.book.positions[position_id]
@@ -362,8 +375,3 @@ def _cancel(turn: Turn, order: Order) -> None:
     turn.emit(CancelAsked(correlation_id=correlation_id, at=turn.now))
     is_exit = order.ticket.purpose is not Purpose.ENTRY
     turn.command(CancelOrder(correlation_id=correlation_id, order_id=order.order_id, is_exit=is_exit))
-
-
-def is_resting_stop(order: Order) -> bool:
-    """A stop that waits for its trigger."""
-    return order.ticket.order_type is OrderType.STOP_LIMIT

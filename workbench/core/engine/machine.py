@@ -1,0 +1,206 @@
+"""The dispatch: one message in, events and commands out, in one order."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import assert_never
+
+from workbench.core.bars import Quote
+from workbench.core.book import Book
+from workbench.core.engine import entries, orders, settling, steering, watching
+from workbench.core.engine.turn import Decision, Desk, EngineConfig, Turn
+from workbench.core.legs import Listings
+from workbench.core.messages import (
+    AccountUnfrozen,
+    AlertReceived,
+    AlertTurnedAway,
+    BarClosed,
+    DayBegan,
+    DayOpened,
+    DeploymentArmed,
+    DeploymentChecked,
+    Event,
+    FeedChecked,
+    FeedJudged,
+    Message,
+    Operator,
+    OperatorOrdered,
+    OrderUpdated,
+    QuoteReceived,
+    SignalRaised,
+    SnapshotTaken,
+    SwitchTurned,
+    TimerBeat,
+    WriteAnswered,
+)
+
+
+class Engine:
+    """Deterministic state machine of one account.
+
+    Parameters
+    ----------
+    config : EngineConfig
+
+    Notes
+    -----
+    The same events and messages with the same `now` give the same decisions. State changes by events only; what else
+    the engine holds (quotes, waiting wishes) may be lost in a crash without harm.
+    """
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._desk = Desk(config=config)
+        self._recovered = False
+
+    @property
+    def config(self) -> EngineConfig:
+        """What the engine was given."""
+        return self._desk.config
+
+    @property
+    def book(self) -> Book:
+        """The account's book; read only."""
+        return self._desk.book
+
+    @property
+    def quotes(self) -> dict[str, Quote]:
+        """Last quote by instrument key; read only."""
+        return self._desk.quotes
+
+    def open_pnl(self) -> Decimal:
+        """P&L of what is open, charges so far counted, rupees."""
+        return steering.open_pnl(Turn(self._desk, datetime.min))
+
+    def watched_levels(self, key: str) -> list[Decimal]:
+        """Prices of one instrument at which the engine itself would act (targets), for a market made of bars."""
+        positions = (self.book.positions[item] for item in self._desk.held.get(key, ()))
+        return [item.target for item in positions if item.target is not None and item.open_quantity]
+
+    def list_instruments(self, listings: Listings) -> None:
+        """Take another day's listings (a replay over many days)."""
+        self._desk.config = _with_listings(self._desk.config, listings)
+
+    def recover(self, events: Iterable[Event]) -> None:
+        """Apply journalled events; nothing is decided and no strategy is asked."""
+        self._desk.book.apply_all(events)
+        self._desk.refresh_held()
+        self._recovered = True
+
+    def handle(self, message: Message, *, now: datetime) -> Decision:
+        """Decide on one message.
+
+        Parameters
+        ----------
+        message : Message
+        now : datetime
+            Market time as stamped when the message left the queue.
+        """
+        turn = Turn(self._desk, now)
+        self._dispatch(turn, message)
+        return Decision(events=tuple(turn.events), commands=tuple(turn.commands))
+
+    def _dispatch(self, turn: Turn, message: Message) -> None:
+        match message:
+            case QuoteReceived():
+                _on_quote(turn, message.quote)
+            case TimerBeat():
+                steering.on_beat(turn)
+                for deployment in list(turn.desk.pending):
+                    entries.retry_pending(turn, deployment)
+            case SignalRaised():
+                entries.on_signal(turn, message)
+            case AlertReceived():
+                entries.on_alert(turn, message)
+            case AlertTurnedAway():
+                entries.on_turned_away(turn, message)
+            case OrderUpdated() | WriteAnswered() | SnapshotTaken():
+                _on_broker(turn, message)
+            case OperatorOrdered():
+                _on_operator(turn, message)
+            case DayBegan():
+                self._on_day(turn, message)
+            case DeploymentChecked() | FeedChecked() | BarClosed():
+                _on_check(turn, message)
+            case _:
+                assert_never(message)
+
+    def _on_day(self, turn: Turn, message: DayBegan) -> None:
+        if self._recovered:
+            settling.settle_after_recovery(turn)
+            self._recovered = False
+        book = turn.book
+        if book.day != message.day:
+            # A latched limit of the day ends with the day; a halt by a person stays until a person resumes.
+            stays = book.halted and not book.halt_reason.startswith("daily loss limit")
+            turn.emit(DayOpened(day=message.day, halted=stays, halt_reason=book.halt_reason if stays else ""))
+        turn.desk.quotes.clear()
+        turn.desk.refresh_held()
+        watching.subscribe_underlyings(turn)
+
+
+def _on_quote(turn: Turn, quote: Quote) -> None:
+    desk = turn.desk
+    desk.quotes[quote.key] = quote
+    if quote.key in desk.held:
+        steering.on_quote(turn, quote)
+    if quote.key in desk.watched:
+        watching.on_spot(turn, quote)
+    if desk.pending:
+        for deployment in list(desk.pending):
+            entries.retry_pending(turn, deployment)
+
+
+def _on_broker(turn: Turn, message: OrderUpdated | WriteAnswered | SnapshotTaken) -> None:
+    match message:
+        case OrderUpdated():
+            orders.on_update(turn, message)
+        case WriteAnswered():
+            orders.on_answer(turn, message)
+        case SnapshotTaken():
+            settling.on_snapshot(turn, message)
+        case _:
+            assert_never(message)
+
+
+def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
+    book = turn.book
+    match order.command:
+        case Operator.HALT:
+            reason = order.reason or f"halted by {order.who}"
+            turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=order.who))
+            turn.desk.pending.clear()
+        case Operator.RESUME:
+            turn.emit(SwitchTurned(halted=False, at=turn.now, reason=order.reason, who=order.who))
+        case Operator.UNFREEZE:
+            turn.emit(AccountUnfrozen(at=turn.now, who=order.who))
+            steering.ask_snapshot(turn, "unfrozen: looking again")
+        case Operator.FLATTEN | Operator.CLOSE:
+            turn.desk.pending.clear()
+            for position in book.live_positions():
+                if order.command is Operator.FLATTEN or order.target in ("", position.position_id):
+                    steering.begin_exit(turn, position.position_id, "manual")
+        case _:
+            assert_never(order.command)
+
+
+def _on_check(turn: Turn, message: DeploymentChecked | FeedChecked | BarClosed) -> None:
+    match message:
+        case DeploymentChecked():
+            known = turn.book.armed.get(message.deployment)
+            if known is None or (known.armed, known.reason) != (message.armed, message.reason):
+                turn.emit(
+                    DeploymentArmed(
+                        deployment=message.deployment, armed=message.armed, reason=message.reason, at=turn.now
+                    )
+                )
+        case FeedChecked():
+            if message.alive != turn.book.feed_alive:
+                turn.emit(FeedJudged(alive=message.alive, at=turn.now, reason=message.reason))
+        case BarClosed():
+            # Kept in the journal for the parity proof; signals come as messages of their own.
+            return
+
+
+def _with_listings(config: EngineConfig, listings: Listings) -> EngineConfig:
+    return replace(config, listings=listings)

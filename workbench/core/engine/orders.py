@@ -1,0 +1,225 @@
+"""The broker's words on our orders, folded in one way: quantities grow, done is done, but a fill is believed.
+
+Invariant: the same updates in any order, doubled or with some missing, end in the same book (fault S1).
+"""
+
+from decimal import Decimal
+
+from workbench.core.engine import entries, steering
+from workbench.core.engine.turn import Turn
+from workbench.core.messages import (
+    BrokerOrder,
+    FillBooked,
+    Level,
+    OrderChangeEnded,
+    OrderMoved,
+    OrderUpdated,
+    Outcome,
+    WriteAnswered,
+    WriteKind,
+)
+from workbench.core.money import ZERO
+from workbench.core.order import TRANSITIONS, Order, OrderState, Purpose
+from workbench.core.position import PositionState
+
+_RANK = {
+    OrderState.SUBMITTED: 0,
+    OrderState.UNKNOWN: 0,
+    OrderState.NOT_SENT: 0,
+    OrderState.ABANDONED: 0,
+    OrderState.ACCEPTED: 1,
+    OrderState.WORKING: 2,
+    OrderState.PARTLY_FILLED: 3,
+}
+"""How far an order has come; an update that lies behind what is known is late and changes nothing."""
+
+
+def on_answer(turn: Turn, answer: WriteAnswered) -> None:
+    """Book how one of our writes ended."""
+    order = turn.book.orders.get(answer.correlation_id)
+    if order is None:
+        return
+    match answer.kind:
+        case WriteKind.PLACE:
+            _placed(turn, order, answer)
+        case WriteKind.MODIFY:
+            _modified(turn, order, answer)
+        case WriteKind.CANCEL:
+            _cancelled(turn, order, answer)
+    _steer(turn, order)
+
+
+def on_update(turn: Turn, update: OrderUpdated) -> None:
+    """Fold the broker's word on one order in."""
+    order = turn.book.find(update.order.order_id, update.order.correlation_id)
+    if order is None:
+        text = f"order {update.order.order_id} at the broker is not ours ({update.order.raw_status})"
+        turn.tell(Level.WARNING, text)
+        return
+    fold(turn, order, update.order)
+    _steer(turn, turn.book.orders[order.ticket.correlation_id])
+
+
+def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
+    """Book fills and the move that `seen` tells of and the book does not know yet."""
+    fresh = seen.filled_quantity - order.filled_quantity
+    if fresh > 0:
+        _book_fill(turn, order, seen, fresh)
+        order = turn.book.orders[order.ticket.correlation_id]
+    state = _state_of(seen)
+    if not _is_news(order, state) and order.order_id:
+        return
+    if state is not order.state and state not in TRANSITIONS[order.state]:
+        return
+    turn.emit(
+        OrderMoved(
+            correlation_id=order.ticket.correlation_id,
+            state=state if _is_news(order, state) else order.state,
+            at=turn.now,
+            order_id=seen.order_id,
+            reason=seen.reason if state.is_done else "",
+        )
+    )
+    if state is OrderState.CANCELLED or state is OrderState.REJECTED or state is OrderState.EXPIRED:
+        _gone(turn, turn.book.orders[order.ticket.correlation_id])
+
+
+def _state_of(seen: BrokerOrder) -> OrderState:
+    """State by quantities first: the word for a partial fill is not reliable."""
+    if seen.quantity and seen.filled_quantity >= seen.quantity:
+        return OrderState.FILLED
+    if seen.filled_quantity and seen.state in (OrderState.WORKING, OrderState.ACCEPTED):
+        return OrderState.PARTLY_FILLED
+    return seen.state
+
+
+def _is_news(order: Order, state: OrderState) -> bool:
+    if state is order.state:
+        return False
+    if order.state.is_done and order.state not in (OrderState.NOT_SENT, OrderState.ABANDONED):
+        return state is OrderState.FILLED or (
+            state is OrderState.PARTLY_FILLED and order.state is not OrderState.FILLED and not order.filled_quantity
+        )
+    return state.is_done or _RANK.get(state, 0) > _RANK.get(order.state, 0)
+
+
+def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
+    """Book what filled beyond what is known, at the price of the newest execution where that explains the average."""
+    known_value = order.filled_value
+    total_value = seen.average_price * seen.filled_quantity
+    price = (total_value - known_value) / fresh if seen.average_price > 0 else seen.last_fill_price
+    if seen.last_fill_price > 0:
+        told = known_value + seen.last_fill_price * fresh
+        # The broker rounds averages; half a unit of the last place over the whole quantity is no contradiction.
+        if seen.average_price <= 0 or abs(told - total_value) <= Decimal("0.005") * seen.filled_quantity:
+            price = seen.last_fill_price
+    ticket = order.ticket
+    position = turn.book.positions[ticket.position_id]
+    turn.emit(
+        FillBooked(
+            correlation_id=ticket.correlation_id,
+            position_id=ticket.position_id,
+            quantity=fresh,
+            price=price,
+            at=turn.now,
+            reference_price=_reference(turn, ticket.purpose, ticket.position_id),
+        )
+    )
+    if ticket.purpose is Purpose.ENTRY:
+        turn.desk.refresh_held()
+        steering.lay_levels(turn, ticket.position_id)
+        if position.exit_reason and position.state is PositionState.EXITING:
+            return
+        text = f"filled {fresh} of {ticket.quantity} {ticket.instrument.name} at {price}"
+        turn.tell(Level.INFO, text)
+    elif not position.exit_reason:
+        steering.stop_filled(turn, ticket.position_id)
+
+
+def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
+    """The price that was hoped for, as the basis of slippage."""
+    position = turn.book.positions[position_id]
+    if purpose is Purpose.ENTRY:
+        return position.plan.reference_price
+    if position.exit_reason == "target" and position.target is not None:
+        return position.target
+    if purpose is Purpose.STOP and position.exit_reason in ("", "stop", "trail") and position.stop is not None:
+        return position.stop
+    quote = turn.desk.quotes.get(position.plan.instrument.key)
+    return quote.last if quote else ZERO
+
+
+def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
+    outcomes = {
+        Outcome.ACCEPTED: answer.state or OrderState.ACCEPTED,
+        Outcome.REJECTED: OrderState.REJECTED,
+        Outcome.NOT_SENT: OrderState.NOT_SENT,
+        Outcome.UNKNOWN: OrderState.UNKNOWN,
+    }
+    state = outcomes[answer.outcome]
+    late = order.state is not OrderState.SUBMITTED and not _is_news(order, state)
+    moved = order.state if late else state
+    if moved is order.state and order.order_id:
+        return
+    turn.emit(
+        OrderMoved(
+            correlation_id=answer.correlation_id,
+            state=moved,
+            at=turn.now,
+            order_id=answer.order_id,
+            reason=answer.reason,
+        )
+    )
+    if late:
+        return
+    if answer.outcome is Outcome.UNKNOWN:
+        turn.tell(Level.ALARM, f"no answer to order {answer.correlation_id}: looking it up, not sending it again")
+        steering.ask_snapshot(turn, f"order {answer.correlation_id} was not answered")
+    elif answer.outcome in (Outcome.REJECTED, Outcome.NOT_SENT):
+        turn.tell(Level.WARNING, f"order {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
+        _gone(turn, turn.book.orders[answer.correlation_id])
+
+
+def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
+    change = turn.book.changes_pending.get(answer.correlation_id)
+    if change is None:
+        return
+    turn.emit(
+        OrderChangeEnded(
+            correlation_id=answer.correlation_id,
+            change=change,
+            outcome=answer.outcome,
+            at=turn.now,
+            reason=answer.reason,
+        )
+    )
+    if answer.outcome is not Outcome.ACCEPTED and not order.state.is_done:
+        text = f"change of {answer.correlation_id} {answer.outcome.value}: {answer.reason}"
+        turn.tell(Level.WARNING, text)
+        steering.ask_snapshot(turn, text)
+
+
+def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
+    turn.book.cancels_pending.discard(answer.correlation_id)
+    if answer.outcome is Outcome.ACCEPTED and answer.state is OrderState.CANCELLED and not order.state.is_done:
+        turn.emit(OrderMoved(correlation_id=answer.correlation_id, state=OrderState.CANCELLED, at=turn.now))
+        _gone(turn, turn.book.orders[answer.correlation_id])
+    elif answer.outcome is not Outcome.ACCEPTED and not order.state.is_done:
+        # A cancel that was refused is no error: the order may have filled. The broker's book decides.
+        steering.ask_snapshot(turn, f"cancel of {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
+
+
+def _gone(turn: Turn, order: Order) -> None:
+    """An order ended without filling up; if it was what protects a position, say so."""
+    position = turn.book.positions[order.ticket.position_id]
+    if order.ticket.purpose is Purpose.ENTRY or not position.open_quantity:
+        return
+    if order.ticket.purpose is Purpose.STOP and position.state is PositionState.OPEN:
+        steering.lost_protection(turn, position.position_id, order.reason or order.state.value)
+
+
+def _steer(turn: Turn, order: Order) -> None:
+    position = turn.book.positions[order.ticket.position_id]
+    steering.steer(turn, position.position_id)
+    if not turn.book.positions[position.position_id].is_live:
+        entries.retry_pending(turn, position.plan.deployment)

@@ -1,0 +1,131 @@
+"""The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
+
+from workbench.core.engine import orders, steering
+from workbench.core.engine.turn import Turn
+from workbench.core.messages import (
+    AccountFrozen,
+    BrokerOrder,
+    FundsSeen,
+    Level,
+    OrderChangeEnded,
+    OrderMoved,
+    Outcome,
+    Reconciled,
+    SnapshotTaken,
+)
+from workbench.core.order import Order, OrderChange, OrderState, OrderType
+from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight
+
+ABSENT_LOOKS = 5
+"""Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
+
+
+def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
+    """Reconcile; every difference is named, and what nothing explains freezes the account."""
+    if not snapshot.known:
+        turn.tell(Level.ALARM, f"the broker's state could not be read: {snapshot.reason}; unknown is not flat")
+        return
+    if snapshot.available_funds is not None and snapshot.available_funds != turn.book.funds:
+        turn.emit(FundsSeen(available=snapshot.available_funds, at=turn.now))
+    named: list[str] = []
+    findings = compare_orders(turn.book, snapshot)
+    for correlation_id, row in findings.updates:
+        named += _fold(turn, turn.book.orders[correlation_id], row)
+    named += _absent(turn, findings)
+    named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
+    for position in turn.book.live_positions():
+        steering.steer(turn, position.position_id)
+    unexplained = compare_positions(turn.book, snapshot)
+    last = turn.book.last_reconciled
+    if last is None or named or unexplained or last.differences:
+        turn.emit(Reconciled(at=turn.now, differences=(*named, *unexplained)))
+    _judge(turn, unexplained)
+
+
+def settle_after_recovery(turn: Turn) -> None:
+    """What was under way when the process died is unknown now: it is looked up, never sent again."""
+    for key, change in list(turn.book.changes_pending.items()):
+        turn.emit(
+            OrderChangeEnded(correlation_id=key, change=change, outcome=Outcome.UNKNOWN, at=turn.now, reason="restart")
+        )
+    for order in list(turn.book.orders.values()):
+        if order.state is OrderState.SUBMITTED:
+            turn.emit(
+                OrderMoved(
+                    correlation_id=order.ticket.correlation_id,
+                    state=OrderState.UNKNOWN,
+                    at=turn.now,
+                    reason="restart before the answer",
+                )
+            )
+    turn.book.cancels_pending.clear()
+
+
+def _fold(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:
+    before = order
+    orders.fold(turn, order, row)
+    after = turn.book.orders[order.ticket.correlation_id]
+    named = []
+    if after.filled_quantity != before.filled_quantity:
+        named.append(
+            f"{order.ticket.correlation_id}: {after.filled_quantity - before.filled_quantity} units filled unseen"
+        )
+    if after.state is not before.state:
+        named.append(f"{order.ticket.correlation_id}: {before.state.value} is {after.state.value}")
+    return named + _terms(turn, after, row)
+
+
+def _terms(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:
+    """Take the broker's terms of a resting order where ours differ (a change that was not answered)."""
+    key, ticket = order.ticket.correlation_id, order.ticket
+    if order.state.is_done or key in turn.book.changes_pending or not row.quantity:
+        return []
+    if ticket.order_type is OrderType.MARKET:
+        return []
+    if (row.price, row.trigger_price, row.quantity) == (ticket.price, ticket.trigger_price, ticket.quantity):
+        return []
+    kind = OrderType.STOP_LIMIT if row.trigger_price else OrderType.LIMIT
+    change = OrderChange(order_type=kind, quantity=row.quantity, price=row.price, trigger_price=row.trigger_price)
+    turn.emit(
+        OrderChangeEnded(
+            correlation_id=key, change=change, outcome=Outcome.ACCEPTED, at=turn.now, reason="broker's book"
+        )
+    )
+    return [f"{key}: broker's terms are {row.quantity} at {row.price} trigger {row.trigger_price}"]
+
+
+def _absent(turn: Turn, findings: Findings) -> list[str]:
+    named = []
+    for order in findings.absent:
+        key = order.ticket.correlation_id
+        looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
+        named.append(f"{key}: {order.state.value}, not in the broker's order book (look {looks})")
+        if order.state is OrderState.UNKNOWN and looks >= ABSENT_LOOKS:
+            turn.emit(
+                OrderMoved(
+                    correlation_id=key,
+                    state=OrderState.ABANDONED,
+                    at=turn.now,
+                    reason=f"absent in {looks} full order books",
+                )
+            )
+            turn.tell(Level.ALARM, f"order {key} was never seen at the broker and is given up; watched for a late fill")
+            steering.steer(turn, order.ticket.position_id)
+        elif order.state is OrderState.UNKNOWN:
+            steering.ask_snapshot(turn, f"order {key} is still unknown")
+    return named
+
+
+def _judge(turn: Turn, unexplained: tuple[str, ...]) -> None:
+    """Freeze on a difference that a second look confirms while nothing is under way."""
+    desk = turn.desk
+    if not unexplained:
+        desk.mismatch_seen = ()
+        return
+    if in_flight(turn.book) or desk.mismatch_seen != unexplained:
+        desk.mismatch_seen = unexplained
+        steering.ask_snapshot(turn, f"confirm: {unexplained[0]}")
+        return
+    if turn.book.frozen != unexplained:
+        turn.emit(AccountFrozen(differences=unexplained, at=turn.now))
+        turn.tell(Level.ALARM, f"account frozen: {'; '.join(unexplained)}")

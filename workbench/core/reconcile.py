@@ -1,0 +1,66 @@
+"""Book beside broker: what the snapshot tells that the book does not know, each difference named.
+
+Invariant: nothing is guessed. What the snapshot explains is returned as an update to fold in; what it does not explain
+is a difference, and differences of positions freeze the account.
+"""
+
+from dataclasses import dataclass
+
+from workbench.core.book import Book
+from workbench.core.messages import BrokerOrder, SnapshotTaken
+from workbench.core.order import Order, OrderState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What laying a snapshot beside the book gave.
+
+    `updates` are broker rows of our own orders; `absent` our orders that may rest but that the broker does not list;
+    `foreign` rows that are nobody's of ours.
+    """
+
+    updates: tuple[tuple[str, BrokerOrder], ...]
+    absent: tuple[Order, ...]
+    foreign: tuple[BrokerOrder, ...]
+
+
+def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
+    """Match the broker's order book with ours, by order id or correlation id."""
+    updates, foreign = [], []
+    listed: set[str] = set()
+    for row in snapshot.orders:
+        order = book.find(row.order_id, row.correlation_id)
+        if order is None:
+            foreign.append(row)
+            continue
+        listed.add(order.ticket.correlation_id)
+        updates.append((order.ticket.correlation_id, row))
+    absent = [order for key, order in book.orders.items() if key not in listed and order.state.may_rest]
+    return Findings(updates=tuple(updates), absent=tuple(absent), foreign=tuple(foreign))
+
+
+def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
+    """Name every instrument whose net units differ, after the orders were folded in."""
+    ours = book.net_by_instrument()
+    theirs: dict[tuple[str, str], int] = {}
+    names: dict[tuple[str, str], str] = {}
+    for row in snapshot.positions:
+        key = (row.segment, row.security_id)
+        theirs[key] = theirs.get(key, 0) + row.net_quantity
+        names[key] = row.trading_symbol
+    for position in book.positions.values():
+        instrument = position.plan.instrument
+        names[(instrument.segment.value, instrument.security_id)] = instrument.name
+    differences = []
+    for key in sorted(ours.keys() | theirs.keys()):
+        mine, broker = ours.get(key, 0), theirs.get(key, 0)
+        if mine != broker:
+            name = names.get(key) or ":".join(key)
+            differences.append(f"{name}: broker holds {broker} units, our book {mine}")
+    return tuple(differences)
+
+
+def in_flight(book: Book) -> bool:
+    """Something of ours is under way, so a difference may only be a matter of time."""
+    waiting = (OrderState.SUBMITTED, OrderState.UNKNOWN)
+    return bool(book.changes_pending) or any(order.state in waiting for order in book.orders.values())
