@@ -1,0 +1,400 @@
+"""The journal: every message that is not a mere quote or idle beat, and every event, in one order, in SQLite.
+
+One writer thread owns the only writing connection. What waits is committed together (group commit, one fsync), and only
+then are the callers told, on their event loop. An alert's permanent idempotency row goes into the same commit as the
+decision on it, so an alert costs one fsync between its arrival and its order.
+
+Invariants: what `on_durable` was called for survives a kill and a power cut; sequence numbers rise and never repeat; an
+alert id that was durable once is known for ever; a second writer is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy import event
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from workbench.core import codec
+from workbench.core.errors import CorruptData, WorkbenchError
+from workbench.core.messages import AlertReceived, DayOpened
+from workbench.core.ports import JournalEntry
+from workbench.core.session import in_india
+
+SCHEMA_VERSION = 1
+_MOST_IN_ONE_COMMIT = 512
+
+metadata = sa.MetaData()
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("day", sa.Text, nullable=False),
+    sa.Column("now", sa.Text, nullable=False),
+    sa.Column("opens_day", sa.Boolean, nullable=False),
+    sa.Column("message", sa.Text),
+    sa.Column("events", sa.Text, nullable=False),
+    sa.Index("entries_by_day", "account_id", "day", "seq"),
+    sa.Index("entries_that_open", "account_id", "day", sqlite_where=sa.text("opens_day")),
+)
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", sa.Text, primary_key=True),
+    sa.Column("deployment", sa.Text, nullable=False),
+    sa.Column("received_at", sa.Text, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+)
+
+_INSERT_ENTRY = (
+    "INSERT INTO entries (seq, account_id, day, now, opens_day, message, events) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_ALERT = "INSERT INTO alerts (alert_id, deployment, received_at, seq) VALUES (?, ?, ?, ?)"
+_INSERT_FACT = "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+class JournalError(WorkbenchError):
+    """The journal cannot be opened or written: nothing may be decided without it."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """One thing for the writer: an entry, a fact, or a reading that wants the same connection."""
+
+    entry: JournalEntry | None = None
+    fact: tuple[str, str] | None = None
+    on_durable: Callable[[], None] | None = None
+    done: Future[None] | None = None
+    stop: bool = False
+
+
+class SqliteJournal:
+    """The journal of one data folder in one SQLite file; `core.ports.Journal` and the alerts' memory.
+
+    Parameters
+    ----------
+    path : Path
+        The database file; made when it does not exist, readable by its owner only where the system knows owners.
+
+    Raises
+    ------
+    JournalError
+        Another process writes it, or it was written by a newer version.
+    CorruptData
+        SQLite's own check finds it broken; the file is left as it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(str(path) + ".lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise JournalError(f"{path} is being written by another engine; stop that one first") from None
+        try:
+            self._engine = _open(path)
+            self._last_seq, self._known = _check(self._engine, path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._queue: SimpleQueue[_Job] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_failure: Callable[[str], None] = lambda _: None
+        self._failure = ""
+        self.commits = 0
+
+    @property
+    def last_seq(self) -> int:
+        """The highest sequence number on disk when the journal was opened; the next one is above it."""
+        return self._last_seq
+
+    @property
+    def failure(self) -> str:
+        """Why nothing can be written any more; empty while all is well."""
+        return self._failure
+
+    def start(self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[str], None]) -> None:
+        """Start the writer; callbacks are handed to `loop`, a failed commit (disk full) to `on_failure`, there too."""
+        self._loop, self._on_failure = loop, on_failure
+        self._thread = Thread(target=self._write, name="journal-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, entry: JournalEntry, on_durable: Callable[[], None]) -> None:
+        """Queue one entry; `on_durable` is called on the loop after its commit is on the disk.
+
+        An `AlertReceived` takes its idempotency row along in the same commit.
+        """
+        self._put(_Job(entry=entry, on_durable=on_durable))
+
+    def note(self, name: str, value: str) -> None:
+        """Keep one named fact (the day's pricing inputs, the run of a practice market); the newest value wins."""
+        self._put(_Job(fact=(name, value)))
+
+    def fact(self, name: str) -> str | None:
+        """Read a named fact back."""
+        with self._reader() as connection:
+            found = connection.execute(sa.select(facts.c.value).where(facts.c.name == name)).scalar()
+        return None if found is None else str(found)
+
+    def claim(self, alert_id: str) -> bool:
+        """Take an alert's id: True once for ever, False for every later alert of that id.
+
+        The claim is in memory until the alert's entry is durable; `release` gives it back when that never happens.
+        """
+        if alert_id in self._known:
+            return False
+        self._known.add(alert_id)
+        return True
+
+    def release(self, alert_id: str) -> None:
+        """Give a claim back, for an alert that never became durable: its sender may try again."""
+        self._known.discard(alert_id)
+
+    def read_day(self, account_id: str, day: date) -> Sequence[JournalEntry]:
+        """All entries since that day was (last) opened, in order; empty when it never was.
+
+        A practice day can be played again: then the newest run is the day.
+        """
+        with self._reader() as connection:
+            opened = connection.execute(
+                sa.select(sa.func.max(entries.c.seq)).where(
+                    entries.c.account_id == account_id, entries.c.day == day.isoformat(), entries.c.opens_day
+                )
+            ).scalar()
+            if opened is None:
+                return ()
+            rows = connection.execute(
+                sa.select(entries)
+                .where(entries.c.account_id == account_id, entries.c.day == day.isoformat(), entries.c.seq >= opened)
+                .order_by(entries.c.seq)
+            ).all()
+        return tuple(_entry(row) for row in rows)
+
+    def days(self, account_id: str) -> tuple[date, ...]:
+        """Days that were opened, ascending."""
+        with self._reader() as connection:
+            found = connection.execute(
+                sa.select(entries.c.day).where(entries.c.account_id == account_id, entries.c.opens_day).distinct()
+            ).scalars()
+            return tuple(sorted(date.fromisoformat(day) for day in found))
+
+    def accounts(self) -> tuple[str, ...]:
+        """Accounts that have entries, by name."""
+        with self._reader() as connection:
+            return tuple(
+                connection.execute(sa.select(entries.c.account_id).distinct().order_by("account_id")).scalars()
+            )
+
+    def flush(self, timeout_s: float = 10.0) -> None:
+        """Wait until all that was queued is on the disk (for tests and the end of a process)."""
+        done: Future[None] = Future()
+        self._put(_Job(done=done))
+        done.result(timeout_s)
+
+    def close(self) -> None:
+        """Write what is queued, stop the writer and give the file free."""
+        if self._thread is not None:
+            self._queue.put(_Job(stop=True))
+            self._thread.join()
+            self._thread = None
+        self._engine.dispose()
+        self._lock.release()
+
+    def _put(self, job: _Job) -> None:
+        if self._failure:
+            raise JournalError(f"the journal cannot be written any more: {self._failure}")
+        self._queue.put(job)
+
+    def _reader(self) -> sa.Connection:
+        """A second, reading connection: it never writes, so SQLite's trouble with two writers cannot arise."""
+        return _reading(self.path).connect()
+
+    def _write(self) -> None:
+        """Run as the writer thread: take what waits, commit it at once, tell the loop."""
+        connection = self._engine.connect()
+        try:
+            while True:
+                batch = self._take()
+                self._commit(connection, batch)
+                if any(job.stop for job in batch):
+                    return
+        finally:
+            connection.close()
+
+    def _take(self) -> list[_Job]:
+        batch = [self._queue.get()]
+        while len(batch) < _MOST_IN_ONE_COMMIT:
+            try:
+                batch.append(self._queue.get_nowait())
+            except Empty:
+                break
+        return batch
+
+    def _commit(self, connection: sa.Connection, batch: list[_Job]) -> None:
+        written = [job.entry for job in batch if job.entry is not None]
+        noted = [job.fact for job in batch if job.fact is not None]
+        try:
+            if self._failure:
+                raise JournalError(self._failure)
+            if written or noted:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _insert(connection, written, noted)
+                connection.exec_driver_sql("COMMIT")
+                self.commits += 1
+        except (DatabaseError, JournalError) as error:
+            self._fail(connection, batch, str(error.__cause__ or error))
+            return
+        self._tell([job.on_durable for job in batch if job.on_durable is not None])
+        for job in batch:
+            if job.done is not None:
+                job.done.set_result(None)
+
+    def _fail(self, connection: sa.Connection, batch: list[_Job], why: str) -> None:
+        raw = connection.connection.driver_connection
+        if isinstance(raw, sqlite3.Connection) and raw.in_transaction:
+            raw.rollback()
+        first, self._failure = not self._failure, why
+        for job in batch:
+            if job.done is not None:
+                job.done.set_exception(JournalError(why))
+        if first:
+            self._tell([lambda: self._on_failure(why)])
+
+    def _tell(self, callbacks: list[Callable[[], None]]) -> None:
+        if not callbacks or self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(_call_all, callbacks)
+        except RuntimeError:
+            return  # the loop has ended; what is on the disk stays there, and nobody waits any more
+
+
+def _call_all(callbacks: list[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()
+
+
+def _insert(connection: sa.Connection, written: Iterable[JournalEntry], noted: list[tuple[str, str]]) -> None:
+    rows, alert_rows = [], []
+    for entry in written:
+        rows.append(_row(entry))
+        if isinstance(entry.message, AlertReceived):
+            alert = entry.message
+            alert_rows.append((alert.alert_id, alert.deployment, alert.received_at.isoformat(), entry.seq))
+    if rows:
+        connection.exec_driver_sql(_INSERT_ENTRY, rows)
+    if alert_rows:
+        connection.exec_driver_sql(_INSERT_ALERT, alert_rows)
+    if noted:
+        connection.exec_driver_sql(_INSERT_FACT, noted)
+
+
+def _row(entry: JournalEntry) -> tuple[Any, ...]:
+    opened = next((item for item in entry.events if isinstance(item, DayOpened)), None)
+    day = opened.day if opened is not None else in_india(entry.now).date()
+    message = None if entry.message is None else _text(codec.encode(entry.message))
+    events = _text([codec.encode(item) for item in entry.events])
+    return (
+        entry.seq,
+        entry.account_id,
+        day.isoformat(),
+        entry.now.isoformat(),
+        opened is not None,
+        message,
+        events,
+    )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _entry(row: Any) -> JournalEntry:
+    try:
+        return JournalEntry(
+            seq=row.seq,
+            now=datetime.fromisoformat(row.now),
+            account_id=row.account_id,
+            message=None if row.message is None else codec.decode(json.loads(row.message)),
+            events=tuple(codec.decode(item) for item in json.loads(row.events)),
+        )
+    except (ValueError, CorruptData) as error:
+        raise CorruptData(f"journal entry {row.seq} does not read: {error}") from error
+
+
+def _open(path: Path) -> sa.Engine:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    engine = sa.create_engine(
+        f"sqlite:///{path.as_posix()}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: object) -> None:
+        # FULL: a commit is on the disk when it returns, also over a power cut.
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    return engine
+
+
+def _reading(path: Path) -> sa.Engine:
+    address = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
+    return sa.create_engine(address, poolclass=sa.pool.NullPool)
+
+
+def _check(engine: sa.Engine, path: Path) -> tuple[int, set[str]]:
+    """Check the file and its version, make the tables when they are missing, and give last number and alert ids."""
+    try:
+        with engine.connect() as connection:
+            told = connection.exec_driver_sql("PRAGMA quick_check").scalar()
+            if told != "ok":
+                raise CorruptData(_broken(path, str(told)))
+            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
+            if version > SCHEMA_VERSION:
+                raise JournalError(
+                    f"{path} was written by a newer version (schema {version}, this is {SCHEMA_VERSION}); "
+                    "install that version, or set WORKBENCH_DATA to another folder"
+                )
+            if version == 0:
+                metadata.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            last = connection.execute(sa.select(sa.func.max(entries.c.seq))).scalar() or 0
+            return int(last), set(connection.execute(sa.select(alerts.c.alert_id)).scalars())
+    except OperationalError as error:
+        raise JournalError(
+            f"{path} cannot be used: {error.__cause__}; is the disk full or the folder locked?"
+        ) from error
+    except DatabaseError as error:
+        raise CorruptData(_broken(path, str(error.__cause__))) from error
+
+
+def _broken(path: Path, why: str) -> str:
+    return (
+        f"{path} is damaged ({why}); it is left as it is. Stop, check positions at the broker, "
+        "keep a copy of the file and put the last good one in its place"
+    )
