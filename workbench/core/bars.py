@@ -1,6 +1,7 @@
 """Bars: intervals, closing by the clock, and the quotes that a bar stands for.
 
-Invariants: a bar is named by its OPEN time and known at its CLOSE; a closed bar never changes; a bar without a trade is absent.
+Invariants: a bar is named by its OPEN time and known at its CLOSE; a closed bar never changes; a bar without a trade
+is absent.
 """
 
 import re
@@ -168,7 +169,7 @@ class BarBuilder:
         return closed
 
 
-def path(
+def path(  # noqa: PLR0913 - each says one thing about the market that the bar stands for
     bar: Bar,
     *,
     key: str,

@@ -12,6 +12,7 @@ from workbench.core.messages import (
     AccountFrozen,
     AccountUnfrozen,
     CancelAsked,
+    CancelEnded,
     DayOpened,
     DecisionMade,
     DeploymentArmed,
@@ -141,6 +142,8 @@ class Book:
                     self.orders[event.correlation_id] = self.orders[event.correlation_id].changed(event.change)
             case CancelAsked():
                 self.cancels_pending.add(event.correlation_id)
+            case CancelEnded():
+                self.cancels_pending.discard(event.correlation_id)
             case FillBooked():
                 self._filled(event)
             case _:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from workbench.core.bars import Quote
+from workbench.core.errors import IllegalMove
 from workbench.core.instrument import InstrumentKind
 from workbench.core.money import Rounding, snap_to_tick
 from workbench.core.order import OrderChange, OrderType
@@ -97,7 +98,8 @@ def due(exits: Exits, session: Session | None, now: datetime) -> str:
 
 def stop_terms(position: Position, total_quantity: int) -> OrderChange:
     """Terms of the stop at the broker: a stop-limit whose limit lies a buffer beyond the trigger."""
-    assert position.stop is not None
+    if position.stop is None:
+        raise IllegalMove(f"position {position.position_id} has no stop to place")
     instrument = position.plan.instrument
     buffer = SYNTHETIC_BUFFER_PCT if instrument.kind is InstrumentKind.SYNTHETIC else STOP_BUFFER_PCT
     limit = _beyond(position.side, position.stop, buffer, instrument.tick)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from workbench.core.errors import BadInput, UnknownName
+from workbench.core.money import ZERO
 from workbench.core.order import Product
 from workbench.core.signal import Side
 
@@ -71,10 +72,9 @@ class Distance:
 
     def rupees(self, price: Decimal) -> Decimal:
         """Distance in rupees at that entry price."""
-        if self.points is not None:
-            return self.points
-        assert self.percent is not None
-        return price * self.percent / 100
+        if self.percent is not None:
+            return price * self.percent / 100
+        return self.points or ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

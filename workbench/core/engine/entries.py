@@ -163,7 +163,7 @@ def _order(turn: Turn, sized: Sized) -> None:
         known_at=wish.known_at,
         max_age=wish.max_age,
         session=turn.desk.session(instrument.segment, turn.now.date()),
-        open_pnl=steering.open_pnl(turn),
+        open_pnl=steering.open_pnl(turn.desk),
     )
     denied = judge(ask, turn.book, turn.config.limits, turn.now)
     if denied is not None:

@@ -70,7 +70,7 @@ class Engine:
 
     def open_pnl(self) -> Decimal:
         """P&L of what is open, charges so far counted, rupees."""
-        return steering.open_pnl(Turn(self._desk, datetime.min))
+        return steering.open_pnl(self._desk)
 
     def watched_levels(self, key: str) -> list[Decimal]:
         """Prices of one instrument at which the engine itself would act (targets), for a market made of bars."""

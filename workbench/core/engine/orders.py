@@ -9,6 +9,7 @@ from workbench.core.engine import entries, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     BrokerOrder,
+    CancelEnded,
     FillBooked,
     Level,
     OrderChangeEnded,
@@ -200,7 +201,7 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
 
 
 def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
-    turn.book.cancels_pending.discard(answer.correlation_id)
+    turn.emit(CancelEnded(correlation_id=answer.correlation_id, outcome=answer.outcome, at=turn.now))
     if answer.outcome is Outcome.ACCEPTED and answer.state is OrderState.CANCELLED and not order.state.is_done:
         turn.emit(OrderMoved(correlation_id=answer.correlation_id, state=OrderState.CANCELLED, at=turn.now))
         _gone(turn, turn.book.orders[answer.correlation_id])

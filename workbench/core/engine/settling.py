@@ -5,6 +5,7 @@ from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     AccountFrozen,
     BrokerOrder,
+    CancelEnded,
     FundsSeen,
     Level,
     OrderChangeEnded,
@@ -58,7 +59,8 @@ def settle_after_recovery(turn: Turn) -> None:
                     reason="restart before the answer",
                 )
             )
-    turn.book.cancels_pending.clear()
+    for key in sorted(turn.book.cancels_pending):
+        turn.emit(CancelEnded(correlation_id=key, outcome=Outcome.UNKNOWN, at=turn.now))
 
 
 def _fold(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.bars import Quote
-from workbench.core.engine.turn import Turn
+from workbench.core.engine.turn import Desk, Turn
 from workbench.core.errors import WorkbenchError
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import (
@@ -50,15 +50,15 @@ def underlying_key(turn: Turn, symbol: str) -> str:
         return f"IDX_I:{symbol}"
 
 
-def open_pnl(turn: Turn) -> Decimal:
+def open_pnl(desk: Desk) -> Decimal:
     """P&L of live positions at the prices at which they could be left, charges so far counted, rupees."""
     total = ZERO
-    for position in turn.book.live_positions():
+    for position in desk.book.live_positions():
         if not position.fills:
             continue
-        quote = turn.desk.quotes.get(position.plan.instrument.key)
+        quote = desk.quotes.get(position.plan.instrument.key)
         price = exits.leaving_price(position.side, quote) if quote else position.entry_price
-        total += position.gross_at(price) - charges_so_far(position, turn.config.charges)
+        total += position.gross_at(price) - charges_so_far(position, desk.config.charges)
     return total
 
 
@@ -277,7 +277,7 @@ def _latch_daily_loss(turn: Turn) -> None:
     """Halt entries and leave everything once the day's loss has reached its limit; a person un-latches."""
     if turn.book.halted or not turn.book.positions:
         return
-    pnl = turn.book.realised() + open_pnl(turn)
+    pnl = turn.book.realised() + open_pnl(turn.desk)
     if pnl > -turn.config.limits.max_daily_loss:
         return
     reason = f"daily loss limit: Rs {pnl:.2f}"

@@ -121,6 +121,15 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CancelEnded:
+    """A cancellation was answered, or its answer is lost with a restart; it may be asked again."""
+
+    correlation_id: str
+    outcome: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FillBooked:
     """Units of one order were executed at a price (rupees)."""
 
@@ -264,6 +273,7 @@ Event = (
     | OrderChangeAsked
     | OrderChangeEnded
     | CancelAsked
+    | CancelEnded
     | FillBooked
     | StopMoved
     | PeakMoved
