@@ -116,9 +116,9 @@ def test_a_full_disk_is_told_once_and_stops_the_journal(tmp_path: Path) -> None:
         journal = SqliteJournal(tmp_path / "j.db")
         with journal._engine.connect() as connection:  # the same single connection that the writer uses
             connection.exec_driver_sql("PRAGMA max_page_count = 12")
-        journal.start(asyncio.get_running_loop(), told.append)
         for seq in range(1, 300):
             journal.append(entry(seq, alert(f"a{seq}")), lambda seq=seq: durable.append(seq))  # type: ignore[misc]
+        journal.start(asyncio.get_running_loop(), told.append)
         with pytest.raises(JournalError):
             await asyncio.to_thread(journal.flush)
         await asyncio.sleep(0.01)
