@@ -1,0 +1,327 @@
+"""The object that stands in for the library's own HTTP class, so that its methods stay the only way to Dhan.
+
+`dhanhq` reports a time-out, a refused connection and a rejection in one and the same way. Every method of the library
+calls ``dhan_http.get | post | put | delete``; :class:`Transport` has that face, gives the library the envelope it knows
+(``status, remarks, data``) and adds under ``answer`` what really happened on the wire: nothing left, somebody answered
+(with HTTP status and raw body), or nobody did.
+
+Invariants: one call of the library is at most one request on the wire (no retries, no redirects); a method and path
+that the endpoint's list does not name never leaves; neither ``repr`` nor a reason shows the token.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 5.0
+MAX_BODY_BYTES = 32 * 1024 * 1024
+_CHUNK = 65536
+_SHOWN = 200
+
+
+class Endpoint(StrEnum):
+    """What a transport may be used for."""
+
+    DATA = "data"
+    ORDERS = "orders"
+
+
+_ID = r"[A-Za-z0-9_-]+"
+# A paper account has a DATA transport to Dhan: no line of that list can change anything there.
+_ALLOWED: MappingProxyType[Endpoint, tuple[tuple[str, re.Pattern[str]], ...]] = MappingProxyType(
+    {
+        Endpoint.DATA: (
+            ("POST", re.compile(r"/marketfeed/(ltp|ohlc|quote)")),
+            ("POST", re.compile(r"/charts/(historical|intraday|rollingoption)")),
+            ("POST", re.compile(r"/optionchain(/expirylist)?")),
+        ),
+        Endpoint.ORDERS: (
+            ("POST", re.compile(r"/orders")),
+            ("PUT", re.compile(rf"/orders/{_ID}")),
+            ("DELETE", re.compile(rf"/orders/{_ID}")),
+            ("GET", re.compile(rf"/orders(/{_ID})?")),
+            ("GET", re.compile(r"/orders/external/[A-Za-z0-9 _-]+")),
+            ("GET", re.compile(rf"/trades/({_ID})?")),
+            ("GET", re.compile(r"/(positions|holdings|fundlimit)")),
+            ("POST", re.compile(r"/margincalculator")),
+        ),
+    }
+)
+
+
+class Fate(StrEnum):
+    """How far a request came."""
+
+    NOT_SENT = "not_sent"
+    ANSWERED = "answered"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One request's end.
+
+    Parameters
+    ----------
+    fate : Fate
+    status : int
+        HTTP status, 0 without an answer.
+    body : bytes
+        As received.
+    document : object
+        The body read as JSON; None where it is none (see `is_json`).
+    is_json : bool
+    reason : str
+        What a person reads; without secrets.
+    elapsed_s : float
+        Wire time.
+    """
+
+    fate: Fate
+    status: int = 0
+    body: bytes = b""
+    document: Any = None
+    is_json: bool = False
+    reason: str = ""
+    elapsed_s: float = 0.0
+
+
+class Transport:
+    """What the library takes for its HTTP connection; safe for several threads, each with its own connection.
+
+    Parameters
+    ----------
+    base_url : str
+        ``https://api.dhan.co/v2``, or a simulator's.
+    client_id, token : str
+    endpoint : Endpoint
+        Which methods and paths may leave.
+    timeouts_s : (float, float)
+        Connect and read; the whole answer may take twice the read time.
+    idle_limit_s : float, optional
+        A connection that was idle for longer is not used again: a server closes idle ones, and a request that crosses
+        the closing would end unknown. Default 4 s on this machine (uvicorn closes after 5), else 45 s.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        token: str,
+        endpoint: Endpoint,
+        *,
+        timeouts_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+        idle_limit_s: float | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.client_id = client_id
+        self.endpoint = endpoint
+        self._token = token
+        self._timeouts_s = timeouts_s
+        self._is_loopback = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
+        self._idle_limit_s = idle_limit_s if idle_limit_s is not None else (4.0 if self._is_loopback else 45.0)
+        self._lanes = threading.local()
+        self.requests = 0
+
+    def __repr__(self) -> str:
+        return f"Transport({self.base_url!r}, client …{self.client_id[-3:]}, {self.endpoint.value})"
+
+    def renew_token(self, token: str) -> None:
+        """Use another access token from the next request on."""
+        self._token = token
+
+    def get(self, endpoint: str) -> dict[str, Any]:
+        """GET, as the library calls it."""
+        return self._call("GET", endpoint, None)
+
+    def post(self, endpoint: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """POST, as the library calls it."""
+        return self._call("POST", endpoint, payload)
+
+    def put(self, endpoint: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """PUT, as the library calls it."""
+        return self._call("PUT", endpoint, payload)
+
+    def delete(self, endpoint: str) -> dict[str, Any]:
+        """DELETE, as the library calls it."""
+        return self._call("DELETE", endpoint, None)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        session: requests.Session | None = getattr(self._lanes, "session", None)
+        if session is not None:
+            session.close()
+
+    def _call(self, method: str, path: str, payload: dict[str, Any] | None) -> dict[str, Any]:
+        bare = path.split("?", 1)[0]
+        if not any(method == verb and pattern.fullmatch(bare) for verb, pattern in _ALLOWED[self.endpoint]):
+            reason = f"{method} {bare} is not among what the {self.endpoint.value} connection may do; nothing was sent"
+            return _envelope(Answer(fate=Fate.NOT_SENT, reason=reason))
+        body = None
+        if payload:
+            # The library's own class adds the client id to the caller's dictionary; a copy does no harm.
+            try:
+                body = json.dumps({**payload, "dhanClientId": self.client_id}, allow_nan=False).encode()
+            except (TypeError, ValueError) as error:
+                return _envelope(Answer(fate=Fate.NOT_SENT, reason=f"{method} {bare}: cannot be written: {error}"))
+        return _envelope(self._send(method, path, body))
+
+    def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+        session = self._session()
+        headers = {
+            "access-token": self._token,
+            "client-id": self.client_id,
+            "Content-type": "application/json",
+            "Accept": "application/json",
+        }
+        started = time.monotonic()
+        self.requests += 1
+        try:
+            response = session.request(
+                method,
+                self.base_url + path,
+                data=body,
+                headers=headers,
+                timeout=self._timeouts_s,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                content = self._read(response, started + 2 * self._timeouts_s[1])
+        except (requests.RequestException, HTTPError, OSError) as error:
+            session.close()
+            fate = Fate.NOT_SENT if _never_left(error) else Fate.UNANSWERED
+            reason = f"{method} {path.split('?', 1)[0]}: {self._safe(_innermost(error))}"
+            log.warning("%s (%s)", reason, fate.value)
+            return Answer(fate=fate, reason=reason, elapsed_s=time.monotonic() - started)
+        self._lanes.used_at = time.monotonic()
+        document, is_json = _parsed(content)
+        return Answer(
+            fate=Fate.ANSWERED,
+            status=response.status_code,
+            body=content,
+            document=document,
+            is_json=is_json,
+            reason=f"HTTP {response.status_code}: {self._safe(content[:_SHOWN].decode(errors='replace'))}",
+            elapsed_s=self._lanes.used_at - started,
+        )
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._lanes, "session", None)
+        if session is None:
+            session = requests.Session()
+            # urllib3's own default would repeat PUT and DELETE, which are Dhan's modify and cancel.
+            session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=1))
+            session.mount("http://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=1))
+            # A proxy may be the way out with the registered address, but never the way to this machine.
+            session.trust_env = not self._is_loopback
+            self._lanes.session = session
+        elif time.monotonic() - getattr(self._lanes, "used_at", 0.0) > self._idle_limit_s:
+            session.close()
+        return session
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        chunks, size = [], 0
+        for chunk in _pieces(response):
+            size += len(chunk)
+            chunks.append(chunk)
+            if size > MAX_BODY_BYTES:
+                raise OSError(f"the answer is longer than {MAX_BODY_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise OSError("the answer came too slowly")
+        return b"".join(chunks)
+
+    def _safe(self, text: str) -> str:
+        for secret in (self._token, self.client_id):
+            if secret:
+                text = text.replace(secret, "…")
+        return " ".join(text.split())
+
+
+def _pieces(response: requests.Response) -> Iterator[bytes]:
+    """Read what has arrived, piece by piece: `iter_content` would wait for full pieces and never see a deadline."""
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        yield chunk
+
+
+def _parsed(content: bytes) -> tuple[Any, bool]:
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number")
+
+    try:
+        return json.loads(content, parse_constant=refuse), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _never_left(error: BaseException) -> bool:
+    """Say whether the failure proves that no byte of the request left: the connection was never made."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+        return True
+    return any(isinstance(cause, NewConnectionError | ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    queue: list[BaseException] = [error]
+    while queue:
+        cause = queue.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+        queue.extend(item for item in inner if isinstance(item, BaseException))
+
+
+def _innermost(error: BaseException) -> str:
+    named = [cause for cause in _causes(error) if not isinstance(cause, requests.RequestException)]
+    shown = named[0] if named else error
+    return f"{type(error).__name__}: {shown}"
+
+
+def _envelope(answer: Answer) -> dict[str, Any]:
+    """Give the library's own envelope, with ours beside it."""
+    if answer.fate is not Fate.ANSWERED or not answer.is_json:
+        return {"status": "failure", "remarks": answer.reason, "data": "", "answer": answer}
+    if 200 <= answer.status <= 299:
+        return {"status": "success", "remarks": "", "data": answer.document, "answer": answer}
+    code, kind, message = error_of(answer.document)
+    remarks: dict[str, Any] | str = {"error_code": code, "error_type": kind, "error_message": message}
+    return {"status": "failure", "remarks": remarks if code else answer.reason, "data": "", "answer": answer}
+
+
+def error_of(document: Any) -> tuple[str, str, str]:
+    """Read an error body: ``(code, type, message)``, empty where the body is no error of Dhan's.
+
+    Both styles are read: ``{"errorType","errorCode","errorMessage"}`` and the data endpoints'
+    ``{"status":"failed","data":{"813":"Invalid SecurityId"}}``, whose code the library loses.
+    """
+    if not isinstance(document, dict):
+        return "", "", ""
+    code = document.get("errorCode")
+    if isinstance(code, str) and code:
+        return code, str(document.get("errorType") or ""), str(document.get("errorMessage") or "")
+    data = document.get("data")
+    if document.get("status") == "failed" and isinstance(data, dict) and data:
+        number, message = next(iter(data.items()))
+        return str(number), "", str(message)
+    return "", "", ""
