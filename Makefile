@@ -1,0 +1,61 @@
+# What a developer and CI run, on Linux and macOS; the README lists the same steps for Windows.
+#   make setup   the environment in .venv, made again only when the lock or pyproject.toml has changed
+#   make run     a practice day on a synthetic market: engine :8700, control app :8501, simulator :8800
+#   make test    everything that CI checks
+#   make bench   the speeds that we promise, as JSON lines
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKED := .venv/.locked
+INSTALLED := .venv/.installed
+
+# The first ones are the manual and run from top to bottom; reports are templates that want a day's export.
+MANUAL := $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOKS := $(MANUAL) $(sort $(wildcard notebooks/*/*.ipynb))
+STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution metadata.widgets"
+
+.PHONY: setup run test bench lint types imports stripped unit notebooks strip clean
+
+setup: $(INSTALLED)
+
+$(LOCKED): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v}: make PYTHON=python3.12 setup")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup
+	$(BIN)/workbench up --mode practice --seed 7 --speed 60
+
+test: setup lint types imports stripped unit notebooks
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+imports: setup
+	$(BIN)/lint-imports --no-logo
+
+stripped: setup
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(STRIP) $(NOTEBOOKS))
+
+unit: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+notebooks: setup
+	$(if $(MANUAL),$(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --nbval-lax --nbval-current-env $(MANUAL))
+
+strip: setup
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(STRIP) $(NOTEBOOKS))
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf .venv build dist workbench.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage
