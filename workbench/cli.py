@@ -1,20 +1,153 @@
 """The command line: reads arguments and hands them to the composition root, so that start-up stays fast.
 
-Invariant: nothing heavy is imported before a command needs it.
+Invariant: nothing heavy is imported before a command needs it; an expected refusal is one line and exit code 2.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from workbench import __version__
+from workbench.core.errors import WorkbenchError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give the exit code of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="replace")
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not hasattr(args, "command"):
+        parser.print_help()
+        return 2
+    from workbench.bootstrap import commands
+
+    try:
+        run = getattr(commands, args.command)
+        return int(run(args))
+    except WorkbenchError as error:
+        sys.stderr.write(f"workbench: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
     parser = argparse.ArgumentParser(prog="workbench", description="From a notebook to a live trade at Dhan.")
     parser.add_argument("--version", action="version", version=f"workbench {__version__}")
-    parser.parse_args(argv)
-    parser.print_help()
-    return 2
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _data(commands)
+    _research(commands)
+    _deployments(commands)
+    _running(commands)
+    return parser
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def _command(commands: Commands, name: str, run: str, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="start", metavar="D", help="first day, YYYY-MM-DD")
+    parser.add_argument("--to", dest="end", metavar="D", help="last day (included), YYYY-MM-DD")
+
+
+def _data(commands: Commands) -> None:
+    data = commands.add_parser("data", help="import and show bars").add_subparsers(metavar="ACTION", required=True)
+    load = _command(data, "import", "data_import", "import bars from CSV or text files")
+    load.add_argument("files", nargs="+", metavar="FILE")
+    load.add_argument("--symbol", required=True)
+    load.add_argument("--interval", default="1m")
+    load.add_argument("--label", choices=("start", "end"), required=True, help="which end of the bar its time names")
+    load.add_argument("--columns", help="names of the columns of files without a header, comma between them")
+    _json(load)
+    show = _command(data, "show", "data_show", "show stored bars")
+    show.add_argument("symbol")
+    show.add_argument("--interval", default="5m")
+    _range(show)
+    _json(show)
+
+
+def _strategy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--symbol", default="NIFTY")
+    parser.add_argument("--interval", default="5m")
+    _range(parser)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the strategy")
+    parser.add_argument("--plan", help="name or file of a plan; none: the index as a future, by signals only")
+    _json(parser)
+
+
+def _research(commands: Commands) -> None:
+    _strategy(_command(commands, "backtest", "backtest", "fast backtest (vectorbt), priced with dated charges"))
+    _strategy(_command(commands, "replay", "replay", "the live engine over history"))
+    _strategy(_command(commands, "parity", "parity", "compare backtest and replay, decision by decision"))
+    _strategy(_command(commands, "check", "check", "checks that a strategy must pass before promotion"))
+    promote = _command(commands, "promote", "promote", "make a deployment of a strategy and a plan")
+    promote.add_argument("name")
+    promote.add_argument("--strategy", required=True)
+    promote.add_argument("--symbol", default="NIFTY")
+    promote.add_argument("--interval", default="5m")
+    promote.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    promote.add_argument("--plan", default="atm_option")
+    promote.add_argument("--account", default="practice", choices=("practice", "paper", "live"))
+    _range(promote)
+    _json(promote)
+
+
+def _deployments(commands: Commands) -> None:
+    shown = _command(commands, "deployments", "deployments", "list deployments and their webhook addresses")
+    shown.add_argument("name", nargs="?")
+    shown.add_argument("--pine", action="store_true", help="print the alert messages for TradingView")
+    shown.add_argument("--new-key", action="store_true", help="make a new alert key, shown once")
+    _json(shown)
+    alert = commands.add_parser("alert", help="send alerts").add_subparsers(metavar="ACTION", required=True)
+    test = _command(alert, "test", "alert_test", "send one alert to the running engine, end to end")
+    test.add_argument("name")
+    test.add_argument("--side", choices=("BUY", "SELL"), default="BUY")
+    test.add_argument("--key", help="the deployment's alert key, where it has one")
+    _json(test)
+    report = commands.add_parser("report", help="write reports").add_subparsers(metavar="ACTION", required=True)
+    daily = _command(report, "daily", "report_daily", "write the report of a day as HTML")
+    daily.add_argument("--date", required=True, metavar="D")
+    _json(daily)
+    doctor = _command(commands, "doctor", "doctor", "check this installation and the running workbench")
+    _json(doctor)
+    for name, text in (
+        ("halt", "refuse every further entry; exits go on"),
+        ("resume", "allow entries again"),
+        ("flatten", "leave every position now"),
+    ):
+        _command(commands, name, "operate", text).set_defaults(action=name)
+
+
+def _running(commands: Commands) -> None:
+    up = _command(commands, "up", "up", "start the whole workbench")
+    up.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
+    up.add_argument("--day", metavar="D", help="replay a recorded day of the bar store")
+    up.add_argument("--seed", type=int, default=7, help="seed of the synthetic market")
+    up.add_argument("--speed", default="60", help="market seconds a second, or max")
+    up.add_argument("--no-panel", action="store_true", help="without the control app")
+    demo = _command(commands, "demo", "demo", "the whole journey on the shipped sample, unattended")
+    _json(demo)
+    simulator = _command(commands, "simulator", "simulator", "Dhan's wire on 127.0.0.1, with a market of its own")
+    simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED or recorded:SYMBOL:YYYY-MM-DD")
+    simulator.add_argument("--speed", default="1")
+    engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
+    engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")

@@ -1,0 +1,240 @@
+"""What each command of the command line does: read the arguments, ask the right room, print text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import secrets
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.client import EngineClient
+from workbench.bootstrap.desk import Desk, day
+from workbench.config import data_dir, load
+from workbench.core.errors import BadInput
+
+
+def data_import(args: argparse.Namespace) -> int:
+    """``workbench data import``."""
+    columns = args.columns.split(",") if args.columns else None
+    report = Desk().import_files(
+        [Path(file) for file in args.files],
+        symbol=args.symbol,
+        interval=args.interval,
+        label=args.label,
+        columns=columns,
+    )
+    return _print(args, report.to_dict())
+
+
+def data_show(args: argparse.Namespace) -> int:
+    """``workbench data show``."""
+    from workbench.data.frames import bars_to_json
+
+    frame = Desk().bars(args.symbol, args.interval, args.start, args.end)
+    if args.json:
+        return _print(args, {"symbol": args.symbol, "interval": args.interval, "bars": bars_to_json(frame)})
+    sys.stdout.write(frame.to_string() + "\n")
+    return 0
+
+
+def backtest(args: argparse.Namespace) -> int:
+    """``workbench backtest``."""
+    desk = Desk()
+    return _print(args, desk.backtest(_strategy(desk, args), **_options(args)).to_dict())
+
+
+def replay(args: argparse.Namespace) -> int:
+    """``workbench replay``."""
+    desk = Desk()
+    return _print(args, desk.replay(_strategy(desk, args), **_options(args)).to_dict())
+
+
+def parity(args: argparse.Namespace) -> int:
+    """``workbench parity``."""
+    desk = Desk()
+    return _print(args, desk.parity(_strategy(desk, args), **_options(args)).to_dict())
+
+
+def check(args: argparse.Namespace) -> int:
+    """``workbench check``."""
+    desk = Desk()
+    report = desk.check(_strategy(desk, args), **_options(args))
+    _print(args, report.to_dict())
+    return 0 if report.passed else 1
+
+
+def promote(args: argparse.Namespace) -> int:
+    """``workbench promote``."""
+    desk = Desk()
+    deployment = desk.promote(args.name, _strategy(desk, args), account=args.account, **_options(args))
+    return _print(args, promoted.public_view(deployment, _engine_url()))
+
+
+def deployments(args: argparse.Namespace) -> int:
+    """``workbench deployments``."""
+    data = data_dir()
+    ensure_practice(data)
+    if args.name is None:
+        views = [promoted.public_view(item, _engine_url()) for item in promoted.load_all(data)]
+        return _print(args, {"deployments": views} if not args.json else views)
+    deployment = promoted.load(data, args.name)
+    if args.new_key:
+        key = secrets.token_urlsafe(32)
+        deployment = replace(deployment, key_sha256=hashlib.sha256(key.encode()).hexdigest())
+        promoted.save(data, deployment)
+        sys.stdout.write(f"alert key of {deployment.name}, shown once: {key}\n")
+    if args.pine:
+        from workbench.bootstrap.pine import alert_texts
+
+        view = promoted.public_view(deployment, _engine_url())
+        sys.stdout.write(alert_texts(deployment, str(view["webhook_url"])))
+        return 0
+    return _print(args, promoted.public_view(deployment, _engine_url()))
+
+
+def alert_test(args: argparse.Namespace) -> int:
+    """``workbench alert test``: one alert through the real webhook, and what became of it."""
+    import time
+
+    deployment = promoted.load(data_dir(), args.name)
+    client = _client()
+    body: dict[str, Any] = {
+        "strategy": deployment.name,
+        "symbol": deployment.symbol,
+        "side": args.side,
+        "timeframe": deployment.interval,
+        "price": client.get("/live/spot-price")["price"],
+        "timestamp": client.get("/health")["now"],
+        "id": f"test-{secrets.token_hex(6)}",
+    }
+    if args.key:
+        body["key"] = args.key
+    client.post("/webhook/" + deployment.webhook_link, body)
+    for _ in range(50):
+        seen = [row for row in client.get("/live/alerts")["alerts"] if row["alert_id"] == body["id"]]
+        if seen:
+            return _print(args, {"sent": body["id"], "decisions": seen})
+        time.sleep(0.1)
+    raise BadInput(f"the alert {body['id']} was taken but no decision came within five seconds; see workbench doctor")
+
+
+def operate(args: argparse.Namespace) -> int:
+    """``workbench halt | resume | flatten``."""
+    return _print(argparse.Namespace(json=False), _client().post(f"/api/{args.action}", {"reason": "command line"}))
+
+
+def report_daily(args: argparse.Namespace) -> int:
+    """``workbench report daily``."""
+    from workbench.bootstrap.reporting import daily
+
+    wanted = day(args.date, "--date")
+    if wanted is None:
+        raise BadInput("give the day: --date YYYY-MM-DD")
+    return _print(args, daily(data_dir(), wanted, _client()))
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """``workbench doctor``."""
+    from workbench.bootstrap.doctor import examine
+
+    findings = examine(data_dir(), load(), _client())
+    _print(args, {"ok": all(item["ok"] for item in findings), "checks": findings})
+    return 0 if all(item["ok"] for item in findings) else 1
+
+
+def up(args: argparse.Namespace) -> int:
+    """``workbench up``."""
+    from workbench.bootstrap.up import run
+
+    return run(args)
+
+
+def demo(args: argparse.Namespace) -> int:
+    """``workbench demo``."""
+    from workbench.bootstrap.journey import run
+
+    return _print(args, run(quiet=args.json))
+
+
+def simulator(args: argparse.Namespace) -> int:
+    """``workbench simulator``."""
+    from workbench.bootstrap.simulator_process import run
+
+    return run(args)
+
+
+def engine(args: argparse.Namespace) -> int:
+    """``workbench engine``."""
+    from workbench.bootstrap.engine_process import run
+
+    return run(args)
+
+
+def ensure_practice(data: Path) -> None:
+    """Lay down the two practice deployments with the hash of the code that is installed."""
+    from workbench import strategies
+
+    name = load().strategy.name
+    promoted.ensure_practice(data, strategies.code_hash(strategies.get(name)), name)
+
+
+def _strategy(desk: Desk, args: argparse.Namespace) -> Any:
+    values = {}
+    for item in args.set:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise BadInput(f"--set {item!r}: write name=value")
+        values[name] = value
+    return desk.strategy(args.strategy, values)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "symbol": args.symbol,
+        "interval": args.interval,
+        "start": args.start,
+        "end": args.end,
+        "plan": promoted.read_plan(args.plan),
+    }
+
+
+def _engine_url() -> str:
+    return f"http://127.0.0.1:{load().server.engine_port}"
+
+
+def _client() -> EngineClient:
+    return EngineClient(load().server.engine_port, data_dir())
+
+
+def _print(args: argparse.Namespace, body: Any) -> int:
+    if args.json:
+        sys.stdout.write(json.dumps(body, indent=2, default=str) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(body)) + "\n")
+    return 0
+
+
+def _lines(body: Any, indent: str = "") -> Iterable[str]:
+    if isinstance(body, dict):
+        for key, value in body.items():
+            if isinstance(value, dict | list) and value:
+                yield f"{indent}{key}:"
+                yield from _lines(value, indent + "  ")
+            else:
+                yield f"{indent}{key}: {value}"
+    elif isinstance(body, list):
+        for item in body[:40]:
+            if isinstance(item, dict) and all(not isinstance(value, dict | list) for value in item.values()):
+                yield indent + "  ".join(f"{key}={value}" for key, value in item.items())
+            else:
+                yield from _lines(item, indent + "- ")
+        if len(body) > 40:
+            yield f"{indent}... {len(body) - 40} more (use --json)"
+    else:
+        yield f"{indent}{body}"

@@ -1,0 +1,137 @@
+"""Deployments on disk: one folder each below ``<data>/promotions``, one JSON file that says what runs.
+
+Invariant: a deployment is never half written, and its alert secret is kept as a SHA-256 only.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.core.deployment import Deployment, webhook_path
+from workbench.core.errors import BadInput, CorruptData, UnknownName
+from workbench.core.plan import NAMED_PLANS, Plan, plan_from_mapping, plan_to_mapping
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+FILE = "deployment.json"
+
+
+def folder(data: Path) -> Path:
+    """Folder of all promotions."""
+    return data / "promotions"
+
+
+def load_all(data: Path) -> tuple[Deployment, ...]:
+    """Read every deployment, by name."""
+    return tuple(_read(path) for path in sorted(folder(data).glob(f"*/{FILE}")))
+
+
+def load(data: Path, name: str) -> Deployment:
+    """Read one deployment; an unknown name is refused with the nearest one."""
+    found = {item.name: item for item in load_all(data)}
+    if name not in found:
+        raise UnknownName("deployment", name, found)
+    return found[name]
+
+
+def save(data: Path, deployment: Deployment) -> Path:
+    """Write one deployment (first beside, then in place)."""
+    if not NAME.fullmatch(deployment.name):
+        raise BadInput(f"deployment name {deployment.name!r}: use 1 to 40 letters, digits, - and _")
+    target = folder(data) / deployment.name / FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    body = {
+        "name": deployment.name,
+        "symbol": deployment.symbol,
+        "strategy": deployment.strategy,
+        "parameters": deployment.parameters,
+        "interval": deployment.interval,
+        "plan": plan_to_mapping(deployment.plan),
+        "account": deployment.account,
+        "webhook_link": deployment.webhook_link,
+        "key_sha256": deployment.key_sha256,
+        "strategy_hash": deployment.strategy_hash,
+    }
+    scratch = target.with_suffix(".part")
+    scratch.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(target)
+    return target
+
+
+def new_link(name: str) -> str:
+    """Make a routing name for a webhook; it is not a secret, but nobody guesses it."""
+    return f"{name.lower()}-{secrets.token_urlsafe(9)}"
+
+
+def read_plan(name_or_file: str | None) -> Plan:
+    """Give a plan by name or from a YAML or JSON file; None is the index as a future, by signals only."""
+    if name_or_file is None:
+        return NAMED_PLANS["index_as_future"]
+    if name_or_file in NAMED_PLANS:
+        return NAMED_PLANS[name_or_file]
+    path = Path(name_or_file)
+    if not path.suffix:
+        raise UnknownName("plan", name_or_file, NAMED_PLANS)
+    if not path.is_file():
+        raise BadInput(f"plan file {path} does not exist; give a file or one of {', '.join(sorted(NAMED_PLANS))}")
+    import yaml
+
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is not YAML: {error}") from None
+    if not isinstance(body, Mapping):
+        raise BadInput(f"{path}: expected keys of a plan, such as 'contract: option'")
+    return plan_from_mapping({"name": path.stem, **body})
+
+
+def ensure_practice(data: Path, strategy_hash: str, strategy: str = "ema_cross") -> None:
+    """Lay down the two deployments that practice comes with, where they do not exist."""
+    existing = {item.name for item in load_all(data)}
+    wanted = (
+        Deployment(
+            name="SCALP_ATM",
+            symbol="NIFTY",
+            plan=NAMED_PLANS["scalp_atm"],
+            interval="1m",
+            webhook_link=new_link("SCALP_ATM"),
+        ),
+        Deployment(
+            name="EMA_ATM",
+            symbol="NIFTY",
+            strategy=strategy,
+            plan=NAMED_PLANS["atm_option"],
+            interval="5m",
+            webhook_link=new_link("EMA_ATM"),
+            strategy_hash=strategy_hash,
+        ),
+    )
+    for deployment in wanted:
+        if deployment.name not in existing:
+            save(data, deployment)
+
+
+def public_view(deployment: Deployment, engine_url: str) -> dict[str, Any]:
+    """What `workbench deployments` and the API tell of a deployment."""
+    return {
+        "name": deployment.name,
+        "strategy": deployment.strategy or "alerts",
+        "symbol": deployment.symbol,
+        "interval": deployment.interval,
+        "account": deployment.account,
+        "plan": plan_to_mapping(deployment.plan),
+        "parameters": deployment.parameters,
+        "webhook_url": engine_url + webhook_path(deployment),
+        "key_set": bool(deployment.key_sha256),
+    }
+
+
+def _read(path: Path) -> Deployment:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        plan = plan_from_mapping(body.pop("plan"))
+        return Deployment(plan=plan, **body)
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorruptData(f"{path} does not read as a deployment ({error}); promote it again") from error
