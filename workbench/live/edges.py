@@ -1,0 +1,141 @@
+"""What the engine process needs besides `core.ports`, as small protocols; bootstrap hands in what implements them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from workbench.core.bars import Quote
+from workbench.core.book import Book
+from workbench.core.engine import Decision, EngineConfig
+from workbench.core.legs import Listings
+from workbench.core.messages import Event, Message
+from workbench.core.ports import Journal, JournalEntry
+
+
+class TradingEngine(Protocol):
+    """The deterministic state machine of one account (`core.engine.Engine`)."""
+
+    @property
+    def config(self) -> EngineConfig:
+        """What it was given."""
+        ...
+
+    @property
+    def book(self) -> Book:
+        """The account's book, read only."""
+        ...
+
+    @property
+    def quotes(self) -> dict[str, Quote]:
+        """Last quote by instrument key, read only."""
+        ...
+
+    def open_pnl(self) -> Decimal:
+        """P&L of what is open, rupees."""
+        ...
+
+    def list_instruments(self, listings: Listings) -> None:
+        """Take another day's listings."""
+        ...
+
+    def recover(self, events: Iterable[Event]) -> None:
+        """Apply journalled events."""
+        ...
+
+    def handle(self, message: Message, *, now: datetime) -> Decision:
+        """Decide on one message."""
+        ...
+
+
+class AlertJournal(Journal, Protocol):
+    """A journal that also knows every alert id for ever."""
+
+    def claim(self, alert_id: str) -> bool:
+        """Take an id: True for the first, False ever after; made durable with the alert's own entry."""
+        ...
+
+    def release(self, alert_id: str) -> None:
+        """Give a claim back whose alert never became durable."""
+        ...
+
+
+class QuoteTape(Protocol):
+    """Where quotes and idle beats go."""
+
+    def write(self, seq: int, now: datetime, quote: Quote | None) -> None:
+        """Append a quote, or an idle beat."""
+        ...
+
+    def flush(self) -> None:
+        """Hand what is buffered to the operating system."""
+        ...
+
+
+class TradeRow(Protocol):
+    """A closed round trip, as the ledger gives it (`storage.ledger.Trade`)."""
+
+    @property
+    def position_id(self) -> str: ...
+    @property
+    def net(self) -> Decimal: ...
+
+
+class DecisionLine(Protocol):
+    """An alert or signal with its fate (`storage.ledger.DecisionRow`)."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def deployment(self) -> str: ...
+    @property
+    def time(self) -> datetime: ...
+    @property
+    def action(self) -> str: ...
+    @property
+    def fate(self) -> str: ...
+    @property
+    def gate(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def line(self) -> str: ...
+
+
+class Ledger(Protocol):
+    """The day's books (`storage.ledger.DayLedger`): the one source of trades and P&L."""
+
+    @property
+    def day(self) -> date | None: ...
+    @property
+    def trades(self) -> Sequence[TradeRow]: ...
+    @property
+    def decisions(self) -> Sequence[DecisionLine]: ...
+    @property
+    def gross(self) -> Decimal: ...
+    @property
+    def charges(self) -> Decimal: ...
+    @property
+    def net(self) -> Decimal: ...
+    @property
+    def rounding(self) -> Decimal: ...
+    @property
+    def open_charges(self) -> Decimal: ...
+
+    def fold(self, entry: JournalEntry) -> None:
+        """Count one entry in."""
+        ...
+
+
+class DayReporter(Protocol):
+    """Writes the day export (`storage.export.export_day` with its arguments bound)."""
+
+    def __call__(self, day: date) -> Mapping[str, Any]:
+        """Export the day and tell folder and figures."""
+        ...

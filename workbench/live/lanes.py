@@ -1,0 +1,152 @@
+"""Order lanes: the broker's blocking calls, off the event loop, entries apart from exits apart from reading.
+
+An entry that waits five seconds for its answer must not hold an exit up, so each lane is one thread of its own and each
+gets its own broker connection. Answers come back to the loop as messages.
+
+Invariants: a command is carried out once, in the order of its lane; whatever happens in a lane, a write is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from workbench.core.messages import (
+    CancelOrder,
+    Message,
+    ModifyOrder,
+    Outcome,
+    PlaceOrder,
+    SnapshotTaken,
+    TakeSnapshot,
+    WriteAnswered,
+    WriteKind,
+)
+from workbench.core.order import OrderTicket, Purpose
+from workbench.core.ports import Broker, Clock, WriteReply
+
+Write = PlaceOrder | ModifyOrder | CancelOrder
+
+
+class OrderLanes:
+    """Three single threads before one broker account.
+
+    Parameters
+    ----------
+    entries, exits, reader : Broker
+        Connections of the lanes; one object may serve all three if it is safe to be called by several threads.
+    clock : Clock
+        Stamps a snapshot that failed.
+    snapshot_pause_s : float
+        Real seconds between the starts of two snapshots, so that looking again does not become a flood.
+    """
+
+    def __init__(
+        self, *, entries: Broker, exits: Broker, reader: Broker, clock: Clock, snapshot_pause_s: float = 0.25
+    ) -> None:
+        self._entries, self._exits, self._reader = entries, exits, reader
+        self._clock, self._pause = clock, snapshot_pause_s
+        self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
+        self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
+        self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._deliver: Callable[[Message], None] = lambda _: None
+        self._under_way = 0
+        self._snapshots_waiting = 0
+        self._last_snapshot = float("-inf")
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is under way at the broker."""
+        return self._under_way == 0
+
+    def start(self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Message], None]) -> None:
+        """Begin; `deliver` is called on the loop with every answer."""
+        self._loop, self._deliver = loop, deliver
+
+    def write(self, command: Write, ticket: OrderTicket | None) -> None:
+        """Send an order, a change or a cancellation; `ticket` is the order that a change is for."""
+        is_exit = command.ticket.purpose is not Purpose.ENTRY if isinstance(command, PlaceOrder) else command.is_exit
+        broker, lane = (self._exits, self._exit_lane) if is_exit else (self._entries, self._entry_lane)
+        self._under_way += 1
+        future = lane.submit(_carry_out, broker, command, ticket)
+        future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
+
+    def look(self, command: TakeSnapshot) -> None:
+        """Read the broker's whole truth; two requests that wait become one."""
+        if self._snapshots_waiting:
+            return
+        self._snapshots_waiting += 1
+        self._under_way += 1
+        future = self._read_lane.submit(self._snapshot)
+        future.add_done_callback(lambda done: self._come_back(self._snapshot_of(done, command)))
+
+    def close(self) -> None:
+        """Wait for what is under way and stop the threads."""
+        for lane in (self._exit_lane, self._entry_lane, self._read_lane):
+            lane.shutdown(wait=True)
+
+    def _snapshot(self) -> SnapshotTaken:
+        wait = self._last_snapshot + self._pause - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        self._last_snapshot = time.monotonic()
+        self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
+        return self._reader.snapshot()
+
+    def _snapshot_of(self, done: Future[SnapshotTaken], command: TakeSnapshot) -> SnapshotTaken:
+        error = done.exception()
+        if error is None:
+            return done.result()
+        self._snapshots_waiting = 0
+        return SnapshotTaken(taken_at=self._clock.now(), known=False, reason=f"{command.reason}: {error}")
+
+    def _come_back(self, message: Message) -> None:
+        """Run in the lane's thread: hand the answer to the loop."""
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._arrive, message)
+        except RuntimeError:
+            return  # the loop has ended; the journal knows the order, and start-up looks it up
+
+    def _arrive(self, message: Message) -> None:
+        self._under_way -= 1
+        self._deliver(message)
+
+
+def _carry_out(broker: Broker, command: Write, ticket: OrderTicket | None) -> WriteReply:
+    match command:
+        case PlaceOrder():
+            return broker.place(command.ticket)
+        case ModifyOrder():
+            if ticket is None:
+                return WriteReply(outcome=Outcome.NOT_SENT, reason="the order to change is not in the book")
+            return broker.modify(command.order_id, ticket, command.change)
+        case CancelOrder():
+            return broker.cancel(command.order_id)
+
+
+def _answer(command: Write, done: Future[WriteReply]) -> WriteAnswered:
+    """Turn a reply into a message; a lane that broke leaves the order unknown, never rejected."""
+    error = done.exception()
+    reply = done.result() if error is None else WriteReply(outcome=Outcome.UNKNOWN, reason=f"order lane: {error!r}")
+    kind, correlation_id = kind_of(command)
+    return WriteAnswered(
+        kind=kind,
+        correlation_id=correlation_id,
+        outcome=reply.outcome,
+        order_id=reply.order_id,
+        reason=reply.reason,
+        state=reply.state,
+        change=command.change if isinstance(command, ModifyOrder) else None,
+    )
+
+
+def kind_of(command: Write) -> tuple[WriteKind, str]:
+    """Say which write a command is, and of which order."""
+    if isinstance(command, PlaceOrder):
+        return WriteKind.PLACE, command.ticket.correlation_id
+    return WriteKind.MODIFY if isinstance(command, ModifyOrder) else WriteKind.CANCEL, command.correlation_id
