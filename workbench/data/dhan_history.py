@@ -226,4 +226,5 @@ def _frame(data: object, instrument: Instrument) -> pd.DataFrame:
     usable = np.isfinite(values).all(axis=1) & (values[:, :4] > 0).all(axis=1) & ~broken_ohlc(frame)
     if not usable.all():
         log.warning("%s: %d candles without a usable price dropped", what, int((~usable).sum()))
-    return frame.loc[usable]
+    kept: pd.DataFrame = frame.loc[usable]
+    return kept
