@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from workbench.core.bars import Quote
 from workbench.core.book import Book
@@ -75,7 +75,9 @@ class QuoteTape(Protocol):
 
 
 class TradeRow(Protocol):
-    """A closed round trip, as the ledger gives it (`storage.ledger.Trade`)."""
+    """A closed round trip, as the ledger gives it (`storage.ledger.Trade`, a dataclass)."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def position_id(self) -> str: ...

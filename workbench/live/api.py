@@ -1,0 +1,297 @@
+"""The engine's API on 127.0.0.1: what the control page, the CLI and a person's own tools read and order.
+
+Reading is open to this machine; writing needs the admin token. Both refuse a foreign Host (DNS rebinding) and a foreign
+Origin; the webhook alone may be reached under another name, through a tunnel.
+
+Invariant: a request can order only what `Operator` and `AlertAction` know; no route sends an order by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from workbench import __version__
+from workbench.core.errors import WorkbenchError
+from workbench.core.messages import AlertAction, AlertReceived, Operator, OperatorOrdered
+from workbench.live import status as views
+from workbench.live.preview import button, choose_deployment, preview
+from workbench.live.system import LiveSystem
+from workbench.live.webhook import AlertDoor, webhook_routes
+
+TOKEN_HEADER = "X-Workbench-Token"  # noqa: S105 - the name of a header
+_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
+PUSH_EVERY_S = 1.0
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class OrderBody(_Body):
+    """Body of halt, resume, flatten and close: why, and who."""
+
+    reason: Annotated[str, Field(max_length=200)] = ""
+    who: Annotated[str, Field(max_length=40)] = "operator"
+
+
+class ButtonBody(_Body):
+    """One of the four buttons, and for which deployment."""
+
+    action: Annotated[str, Field(max_length=20)]
+    deployment: Annotated[str, Field(max_length=40)] | None = None
+
+
+class TestBody(_Body):
+    """A test alert for a deployment."""
+
+    __test__ = False
+
+    deployment: Annotated[str, Field(max_length=40)]
+    action: Annotated[str, Field(max_length=20)] = "BUY_CE"
+
+
+class ReportBody(_Body):
+    """The day to export; today without one."""
+
+    day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+
+
+def create_app(system: LiveSystem) -> FastAPI:
+    """Build the app of one running account."""
+    app = FastAPI(title="workbench engine", version=__version__, docs_url="/docs", redoc_url=None)
+    door = AlertDoor(system)
+    local = [Depends(_local_host)]
+    app.include_router(webhook_routes(door))
+    app.include_router(_reading(system), dependencies=local)
+    app.include_router(_market(system), dependencies=local)
+    app.include_router(_writing(system, door), dependencies=[*local, Depends(_admin(system))])
+    app.include_router(_pushing(system))
+
+    _explain_refusals(app)
+    return app
+
+
+def _explain_refusals(app: FastAPI) -> None:
+    """Every refusal has one shape: error, field, way_out."""
+
+    @app.exception_handler(WorkbenchError)
+    async def unusable(_: Request, error: WorkbenchError) -> JSONResponse:
+        return JSONResponse({"error": str(error), "field": "", "way_out": ""}, status_code=422)
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail, "field": "", "way_out": ""}, status_code=error.status_code)
+
+    @app.exception_handler(RequestValidationError)
+    async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse(
+            {"error": f"{where or 'body'}: {first['msg']}", "field": where, "way_out": "see /docs"}, 422
+        )
+
+
+def _reading(system: LiveSystem) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> dict[str, Any]:
+        return views.health(system)
+
+    @router.get("/api/status")
+    async def status() -> dict[str, Any]:
+        return views.status(system)
+
+    @router.get("/live/positions")
+    async def positions() -> list[dict[str, Any]]:
+        return [views.position_view(system, item) for item in system.runner.engine.book.live_positions()]
+
+    @router.get("/live/position/{position_id}")
+    async def position(position_id: str) -> dict[str, Any]:
+        found = system.runner.engine.book.positions.get(position_id)
+        if found is None:
+            raise HTTPException(404, f"no position {position_id[:40]!r} today; see GET /live/positions")
+        return views.position_view(system, found)
+
+    @router.get("/live/orders")
+    async def orders() -> list[dict[str, Any]]:
+        book = system.runner.engine.book
+        return [views.order_view(item, book.submitted_at.get(key)) for key, item in book.orders.items()]
+
+    @router.get("/live/trades")
+    async def trades() -> list[dict[str, Any]]:
+        return [views.trade_view(item) for item in system.runner.ledger.trades]
+
+    @router.get("/api/deployments")
+    async def deployments() -> list[dict[str, Any]]:
+        return views.deployment_views(system)
+
+    return router
+
+
+def _market(system: LiveSystem) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/live/spot-price")
+    async def spot_price(symbol: str | None = None) -> dict[str, Any]:
+        names = sorted({item.symbol for item in system.runner.engine.config.deployments})
+        wanted = symbol or (names[0] if names else "NIFTY")
+        quote = system.spot_quote(wanted)
+        if quote is None:
+            raise HTTPException(404, f"no price of {wanted[:40]!r} yet; watched: {', '.join(names) or 'nothing'}")
+        return {
+            "symbol": wanted,
+            "price": views.number(quote.last),
+            "time": quote.time.isoformat(),
+            "age_s": round((system.now - quote.time).total_seconds(), 1),
+        }
+
+    @router.get("/live/candles/latest")
+    async def candles(
+        symbol: str = "NIFTY", interval: str = "5m", count: Annotated[int, Query(ge=1, le=500)] = 24
+    ) -> list[dict[str, Any]]:
+        return [dict(bar) for bar in system.candles(symbol, interval, count)]
+
+    @router.get("/live/signals/pending")
+    async def signals() -> list[dict[str, Any]]:
+        return [row for row in views.alert_views(system, 50, signals=True) if row["kind"] == "signal"]
+
+    @router.get("/live/alerts")
+    async def alerts(count: Annotated[int, Query(ge=1, le=500)] = 50) -> list[dict[str, Any]]:
+        return views.alert_views(system, count)
+
+    return router
+
+
+def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
+    router = APIRouter()
+
+    def orders(command: Operator) -> Callable[[OrderBody | None], Awaitable[dict[str, Any]]]:
+        async def order(body: OrderBody | None = None) -> dict[str, Any]:
+            given = body or OrderBody()
+            return await _order(system, OperatorOrdered(command=command, reason=given.reason, who=given.who))
+
+        return order
+
+    for command in (Operator.HALT, Operator.RESUME, Operator.FLATTEN, Operator.UNFREEZE):
+        router.post(f"/api/{command.value}", name=command.value)(orders(command))
+
+    @router.post("/live/position/{position_id}/close")
+    async def close(position_id: str, body: OrderBody | None = None) -> dict[str, Any]:
+        given = body or OrderBody()
+        held = system.runner.engine.book.positions.get(position_id)
+        if held is None or not held.is_live:
+            raise HTTPException(404, f"no open position {position_id[:40]!r}; see GET /live/positions")
+        order = OperatorOrdered(command=Operator.CLOSE, target=position_id, reason=given.reason, who=given.who)
+        return await _order(system, order)
+
+    @router.post("/api/preview")
+    async def show(body: ButtonBody) -> dict[str, Any]:
+        return preview(system, choose_deployment(system, body.deployment), button(body.action))
+
+    @router.post("/api/manual")
+    async def manual(body: ButtonBody) -> JSONResponse:
+        deployment = choose_deployment(system, body.deployment)
+        return await door.accept(_alert(system, deployment.name, button(body.action), "panel"))
+
+    @router.post("/api/alert-test")
+    async def alert_test(body: TestBody) -> JSONResponse:
+        deployment = choose_deployment(system, body.deployment)
+        return await door.accept(_alert(system, deployment.name, button(body.action), "test"))
+
+    @router.post("/api/report")
+    async def report(body: ReportBody | None = None) -> dict[str, Any]:
+        if system.report is None:
+            raise HTTPException(409, "this engine writes no reports")
+        day = date.fromisoformat(body.day) if body and body.day else system.runner.engine.book.day or system.now.date()
+        return dict(await asyncio.to_thread(system.report, day))
+
+    return router
+
+
+def _pushing(system: LiveSystem) -> APIRouter:
+    router = APIRouter()
+
+    @router.websocket("/ws/tradingview")
+    async def push(socket: WebSocket) -> None:
+        if not _is_local(socket.headers.get("host", "")) or not _own_origin(socket.headers.get("origin")):
+            await socket.close(code=1008)
+            return
+        await socket.accept()
+        try:
+            while not system.runner.stopped_because:
+                await socket.send_json(views.status(system))
+                await asyncio.sleep(PUSH_EVERY_S)
+            await socket.close()
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the reader has gone
+
+    return router
+
+
+async def _order(system: LiveSystem, order: OperatorOrdered) -> dict[str, Any]:
+    decision = await system.runner.put(order)
+    return {
+        "status": "done",
+        "command": order.command.value,
+        "events": [type(item).__name__ for item in decision.events],
+        "halted": system.runner.engine.book.halted,
+        "positions": len(system.runner.engine.book.live_positions()),
+    }
+
+
+def _alert(system: LiveSystem, deployment: str, action: AlertAction, source: str) -> AlertReceived:
+    now = system.now
+    symbol = next(item.symbol for item in system.runner.engine.config.deployments if item.name == deployment)
+    return AlertReceived(
+        alert_id=f"{system.alerts.scope}{deployment}:{source}-{secrets.token_hex(8)}",
+        deployment=deployment,
+        action=action,
+        symbol=symbol,
+        received_at=now,
+        fired_at=now,
+        source=source,
+        text=f"{source}: {action.value}",
+    )
+
+
+def _is_local(host: str) -> bool:
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or (host.startswith("[") and "]:" in host) else host
+    return name in _LOCAL
+
+
+def _own_origin(origin: str | None) -> bool:
+    """Browsers name the page that asks; only pages of this machine may."""
+    if origin is None:
+        return True
+    scheme, _, rest = origin.partition("://")
+    return scheme in ("http", "https") and _is_local(rest)
+
+
+async def _local_host(request: Request) -> None:
+    if not _is_local(request.headers.get("host", "")):
+        raise HTTPException(403, "this API answers on 127.0.0.1 only; the webhook alone may have another name")
+    if not _own_origin(request.headers.get("origin")):
+        raise HTTPException(403, "a page of another site may not use this API")
+
+
+def _admin(system: LiveSystem) -> Callable[..., Awaitable[None]]:
+    expected = system.admin_token.encode()
+
+    async def check(request: Request, token: Annotated[str, Header(alias=TOKEN_HEADER)] = "") -> None:
+        if not expected or not hmac.compare_digest(token.encode(), expected):
+            raise HTTPException(401, f"{TOKEN_HEADER} is missing or wrong; it stands in journal/admin.token")
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise HTTPException(415, "send JSON with Content-Type: application/json")
+
+    return check

@@ -1,0 +1,134 @@
+"""What a click would do, before it is made: contract, units, cost, stop, worst loss, and what would refuse it.
+
+Invariant: nothing is decided or sent here; the same functions of the core answer as for a real entry.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from workbench.core.charges import Execution, charge_kind, exchange_of, trade_charges
+from workbench.core.deployment import Deployment
+from workbench.core.errors import BadInput, UnknownFact, UnknownName
+from workbench.core.exits import levels
+from workbench.core.legs import Refusal, choose, entry_side
+from workbench.core.messages import AlertAction
+from workbench.core.plan import Contract
+from workbench.core.risk import judge_before_contract
+from workbench.core.signal import Direction, Side
+from workbench.core.sizing import quantity
+from workbench.live.status import number, position_view
+from workbench.live.system import LiveSystem
+
+BUTTONS = {
+    "BUY_CE": AlertAction.OPEN_CALL,
+    "BUY_PE": AlertAction.OPEN_PUT,
+    "SELL_CE": AlertAction.CLOSE_CALL,
+    "SELL_PE": AlertAction.CLOSE_PUT,
+}
+
+
+def button(name: str) -> AlertAction:
+    """Read a button's name (``BUY CE``, ``buy_ce``, ``BUY_CE``)."""
+    key = name.strip().upper().replace(" ", "_")
+    if key not in BUTTONS:
+        raise UnknownName("button", name[:20], BUTTONS)
+    return BUTTONS[key]
+
+
+def choose_deployment(system: LiveSystem, name: str | None) -> Deployment:
+    """Give the named deployment, or the first that trades options."""
+    deployments = system.runner.engine.config.deployments
+    if name:
+        found = next((item for item in deployments if item.name == name), None)
+        if found is None:
+            raise UnknownName("deployment", name[:40], [item.name for item in deployments])
+        return found
+    options = [item for item in deployments if item.plan.contract is Contract.OPTION]
+    # An alert-driven one first: its strategy would not argue with the hand.
+    options.sort(key=lambda item: item.strategy is not None)
+    if not options:
+        raise BadInput("no deployment trades options; promote one first (workbench promote)")
+    return options[0]
+
+
+def preview(system: LiveSystem, deployment: Deployment, action: AlertAction) -> dict[str, Any]:
+    """Say what the button would do now.
+
+    Returns
+    -------
+    dict
+        `possible` with `reason`; for an entry also instrument, lots, units, price, cost, stop, target, charges and
+        `worst_loss` (all that was paid, where there is no stop), rupees; for an exit the position that it closes.
+    """
+    held = system.runner.engine.book.live_of(deployment.name)
+    body: dict[str, Any] = {"deployment": deployment.name, "action": action.value}
+    if action in (AlertAction.CLOSE_CALL, AlertAction.CLOSE_PUT):
+        right = "CE" if action is AlertAction.CLOSE_CALL else "PE"
+        if held is None or held.plan.instrument.right is None or held.plan.instrument.right.value != right:
+            return {**body, "possible": False, "reason": f"no {right} is held: SELL closes what is held"}
+        return {**body, "possible": True, "reason": "closes what is held", "position": position_view(system, held)}
+    return {
+        **body,
+        **_entry(system, deployment, Direction.LONG if action is AlertAction.OPEN_CALL else Direction.SHORT),
+    }
+
+
+def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> dict[str, Any]:
+    engine = system.runner.engine
+    spot = system.spot_quote(deployment.symbol)
+    if spot is None:
+        return {"possible": False, "reason": f"no price of {deployment.symbol} yet"}
+    chosen = choose(
+        deployment.plan,
+        direction,
+        symbol=deployment.symbol,
+        spot=spot.last,
+        now=system.now,
+        listings=engine.config.listings,
+    )
+    if isinstance(chosen, Refusal):
+        return {"possible": False, "reason": chosen.reason}
+    denied = judge_before_contract(deployment, engine.book, system.now, system.session())
+    body: dict[str, Any] = {
+        "possible": denied is None,
+        "reason": "" if denied is None else f"{denied.gate}: {denied.reason}",
+        "instrument": chosen.name,
+        "key": chosen.key,
+        "spot": number(spot.last),
+    }
+    quote = engine.quotes.get(chosen.key)
+    if quote is None or quote.ask <= 0:
+        return {**body, "possible": False, "reason": body["reason"] or f"no quote of {chosen.name} yet"}
+    side = entry_side(deployment.plan, direction)
+    price = quote.ask if side is Side.BUY else quote.bid
+    limits = engine.config.limits
+    capital = limits.capital if limits.capital is not None else engine.book.funds
+    units = quantity(deployment.plan, chosen, price=price, capital=capital)
+    laid = levels(deployment.plan.exits, side, price, chosen.tick)
+    leave = laid.stop if laid.stop is not None else (Decimal(0) if side is Side.BUY else price * 2)
+    charges = Decimal(0)
+    if units:
+        entry = Execution(side=side, quantity=units, price=price, on=system.now.date())
+        exit_ = Execution(side=side.opposite, quantity=units, price=leave, on=system.now.date())
+        try:
+            kind = charge_kind(chosen.kind)
+            charges = trade_charges(
+                engine.config.charges, kind, exchange_of(chosen.segment), entry=entry, exit=exit_
+            ).total
+        except UnknownFact as error:
+            return {**body, "possible": False, "reason": str(error)}
+    return {
+        **body,
+        "side": side.value,
+        "lots": number(Decimal(units) / chosen.lot),
+        "units": units,
+        "price": number(price),
+        "cost": number(price * units),
+        "stop": number(laid.stop),
+        "target": number(laid.target),
+        "charges": number(charges),
+        "worst_loss": number(side.sign * (price - leave) * units + charges),
+        "priced_by_model": quote.model,
+    }

@@ -1,0 +1,166 @@
+"""One running account with all that its faces need: what API, webhook, schedule and clock link share.
+
+Invariant: it holds no number of its own; P&L and trades come from the ledger, positions from the engine's book.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from workbench.core.bars import Quote
+from workbench.core.deployment import Mode
+from workbench.core.errors import UnknownFact, WorkbenchError
+from workbench.core.instrument import Segment
+from workbench.core.messages import FeedChecked
+from workbench.core.session import Calendar, Phase, Session
+from workbench.live.alerts import AlertDesk
+from workbench.live.edges import DayReporter
+from workbench.live.runner import Runner
+
+MARKET = Segment.NSE_FNO
+
+
+class FeedWatch:
+    """Whether market data is alive, by wire time (the machine's monotonic clock).
+
+    Parameters
+    ----------
+    stale_after_s : float or None
+        Real seconds without any quote in an open market that make it stale. None for practice, whose market may stand
+        still: there only the connection counts.
+    """
+
+    def __init__(self, stale_after_s: float | None = 5.0) -> None:
+        self.stale_after_s = stale_after_s
+        self.connected = False
+        self.orders_connected = False
+        self.reason = "not connected yet"
+        self.orders_reason = "not connected yet"
+        self._last_quote: float | None = None
+        self._judged: bool | None = None
+
+    @property
+    def age_s(self) -> float | None:
+        """Real seconds since the last quote."""
+        return None if self._last_quote is None else time.monotonic() - self._last_quote
+
+    def saw_quote(self, received: float) -> None:
+        """Note a quote's monotonic receive time."""
+        self._last_quote = received
+
+    def feed_state(self, up: bool, reason: str) -> None:
+        """Note that the feed connected or was lost."""
+        self.connected, self.reason = up, reason
+
+    def orders_state(self, up: bool, reason: str) -> None:
+        """Note that the order socket connected or was lost."""
+        self.orders_connected, self.orders_reason = up, reason
+
+    def judge(self, *, market_open: bool) -> FeedChecked | None:
+        """Say whether the feed came alive or went stale since the last call; None where nothing changed."""
+        age = self.age_s
+        stale = self.stale_after_s is not None and market_open and (age is None or age > self.stale_after_s)
+        alive = self.connected and not stale
+        if alive == self._judged:
+            return None
+        self._judged = alive
+        reason = "" if alive else (self.reason if not self.connected else f"no quote for {age or 0:.0f} s")
+        return FeedChecked(alive=alive, age_s=age or 0.0, reason=reason)
+
+
+@dataclass(slots=True)
+class LiveSystem:
+    """The running account.
+
+    Parameters
+    ----------
+    runner : Runner
+    mode : Mode
+    calendar : Calendar
+    alerts : AlertDesk
+    watch : FeedWatch
+    admin_token : str
+        Opens the writing routes of the API.
+    notices : callable
+        Newest notices as mappings with level, text and at.
+    report : DayReporter, optional
+        Writes the export of a day.
+    token_hours_left : callable
+        Hours until the broker's token ends; None where it does not.
+    candles : callable
+        (symbol, interval, count) to the newest closed bars as mappings.
+    """
+
+    runner: Runner
+    mode: Mode
+    calendar: Calendar
+    alerts: AlertDesk
+    watch: FeedWatch
+    admin_token: str
+    notices: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    report: DayReporter | None = None
+    token_hours_left: Callable[[], float | None] = lambda: None
+    candles: Callable[[str, str, int], Sequence[Mapping[str, Any]]] = lambda *_: ()
+    last_signals: dict[str, datetime] = field(default_factory=dict)
+    last_alert: datetime | None = None
+    turned_away: int = 0
+    ready: bool = False
+    not_ready_because: str = "starting"
+
+    @property
+    def now(self) -> datetime:
+        """Market time."""
+        return self.runner.clock.now()
+
+    def session(self) -> Session | None:
+        """Today's session; None on a day without one or without facts."""
+        try:
+            return self.calendar.session(MARKET, self.now.date())
+        except UnknownFact:
+            return None
+
+    @property
+    def market_open(self) -> bool:
+        """The market trades now."""
+        session = self.session()
+        return session is not None and session.contains(self.now)
+
+    def phase(self) -> Phase:
+        """Where the moment lies in its day."""
+        session = self.session()
+        return Phase.CLOSED if session is None else session.phase(self.now)
+
+    def last_entry(self) -> datetime | None:
+        """Moment of the day after which no deployment enters."""
+        session = self.session()
+        if session is None:
+            return None
+        ends = []
+        for deployment in self.runner.engine.config.deployments:
+            until = deployment.plan.no_entry_after
+            end = session.square_off_start
+            if until is not None:
+                end = min(end, session.open.replace(hour=until.hour, minute=until.minute, second=until.second))
+            ends.append(end)
+        return max(ends, default=session.square_off_start)
+
+    def spot_quote(self, symbol: str) -> Quote | None:
+        """Last quote of an underlying."""
+        engine = self.runner.engine
+        try:
+            key = engine.config.listings.instruments.index(symbol).key
+        except WorkbenchError:
+            return None
+        return engine.quotes.get(key)
+
+    def spot(self, symbol: str) -> Decimal | None:
+        """Last price of an underlying, rupees; None when it is unknown or older than a minute."""
+        quote = self.spot_quote(symbol)
+        if quote is None or self.now - quote.time > timedelta(minutes=1):
+            return None
+        return quote.last
