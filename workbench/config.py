@@ -14,6 +14,7 @@ from collections.abc import Hashable, Mapping
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,8 +73,8 @@ class DhanSection(_Section):
 class RiskSection(_Section):
     """Limits that may refuse an entry and never an exit; money in rupees, ages in seconds."""
 
-    max_trades_per_day: Count = 10
-    max_daily_loss: Rupees = Decimal(5000)
+    max_trades_per_day: Count = 20
+    max_daily_loss: Rupees = Decimal(10000)
     risk_per_trade_pct: Percent = Decimal(1)
     capital: Rupees | None = None
     min_premium: Rupees = Decimal(5)
@@ -100,17 +101,21 @@ class StrategySection(_Section):
 
 
 class TradingSection(_Section):
-    """Whether and when to trade; times are Indian market time."""
+    """Whether and when to trade; times are Indian market time.
+
+    Without a time the session and the plan decide: positions are left three minutes before the broker would.
+    """
 
     mode: Mode = Mode.PRACTICE
     enabled: Switch = True
-    no_entry_before: MarketTime = time(9, 20)
-    no_entry_after: MarketTime = time(15, 0)
-    square_off_at: MarketTime = time(15, 15)
+    no_entry_before: MarketTime | None = None
+    no_entry_after: MarketTime | None = None
+    square_off_at: MarketTime | None = None
 
     @model_validator(mode="after")
     def _times_in_order(self) -> TradingSection:
-        if not self.no_entry_before < self.no_entry_after < self.square_off_at:
+        given = [each for each in (self.no_entry_before, self.no_entry_after, self.square_off_at) if each is not None]
+        if any(not earlier < later for earlier, later in pairwise(given)):
             raise ValueError("wanted: no_entry_before < no_entry_after < square_off_at")
         return self
 

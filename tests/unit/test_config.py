@@ -76,7 +76,7 @@ def test_a_misspelt_section_is_refused_with_the_near_one(tmp_path: Path) -> None
         ("risk:\n  max_daily_loss: 1\n  max_daily_loss: 9\n", "'max_daily_loss' stands twice .again in line 3"),
         ("risk: {}\nrisk: {}\n", "'risk' stands twice"),
         ("trading:\n  square_off_at: 15:10\n", "trading.square_off_at: write a time in quotes"),
-        ("trading:\n  no_entry_after: '09:00'\n", "no_entry_before < no_entry_after"),
+        ("trading:\n  no_entry_before: '09:20'\n  no_entry_after: '09:00'\n", "no_entry_before < no_entry_after"),
         ("trading:\n  mode: real\n", "trading.mode: .*'practice', 'paper' or 'live'"),
         ("trading:\n  enabled: 1\n", "trading.enabled"),
         ("risk:\n  max_trades_per_day: true\n", "risk.max_trades_per_day"),

@@ -1,4 +1,4 @@
-"""A client of the running engine's API, for the command line; small on purpose, with one clear error when nobody answers."""
+"""A client of the running engine's API, for the command line; one clear error when nobody answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.core.errors import BadInput, WorkbenchError
 
-TOKEN_HEADER = "X-Workbench-Token"
+TOKEN_HEADER = "X-Workbench-Token"  # noqa: S105 - the header's name
 
 
 class EngineNotRunning(WorkbenchError):

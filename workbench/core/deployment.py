@@ -1,5 +1,6 @@
 """A deployment: a promoted strategy (or an alert-driven one), its plan, its account, its webhook link."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -65,6 +66,10 @@ class Limits:
         Rupees; None: taken from the account's funds.
     max_alert_age_s : float
         Market seconds after firing in which an entry alert is still taken.
+    min_premium, max_premium : Decimal or None
+        Rupees; options outside are not entered.
+    no_entry_before, no_entry_after, square_off_at : time or None
+        Market time of day for all deployments; a plan may be narrower, never wider.
     """
 
     max_trades_per_day: int = 20
@@ -73,6 +78,11 @@ class Limits:
     capital: Decimal | None = None
     max_alert_age_s: float = 60.0
     max_quote_age_s: float = 5.0
+    min_premium: Decimal | None = None
+    max_premium: Decimal | None = None
+    no_entry_before: dt.time | None = None
+    no_entry_after: dt.time | None = None
+    square_off_at: dt.time | None = None
 
 
 def webhook_path(deployment: Deployment) -> str:

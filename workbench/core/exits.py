@@ -1,5 +1,6 @@
 """When and at what price a position is left. Each rule is small, pure and monotone: a stop never loosens."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,13 +86,16 @@ def stop_passed(position: Position, quote: Quote) -> bool:
     return position.stop is not None and position.side.sign * (quote.last - position.stop) <= 0
 
 
-def due(exits: Exits, session: Session | None, now: datetime) -> str:
+def due(exits: Exits, session: Session | None, now: datetime, square_off_at: dt.time | None = None) -> str:
     """Name the exit that the clock asks for: "time", "session_end" or "" for none."""
     if session is None:
         return ""
     if now >= session.square_off_start:
         return "session_end"
-    if exits.time is not None and now >= session.open and now.timetz().replace(tzinfo=None) >= exits.time:
+    clock = now.timetz().replace(tzinfo=None)
+    if square_off_at is not None and now >= session.open and clock >= square_off_at:
+        return "session_end"
+    if exits.time is not None and now >= session.open and clock >= exits.time:
         return "time"
     return ""
 

@@ -90,12 +90,15 @@ def session(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
 
 
 def entry_window(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
-    """The plan's own window of entries."""
-    plan, clock = ask.deployment.plan, now.timetz().replace(tzinfo=None)
-    if plan.no_entry_before is not None and clock < plan.no_entry_before:
-        return f"no entry before {plan.no_entry_before:%H:%M}"
-    if plan.no_entry_after is not None and clock >= plan.no_entry_after:
-        return f"no entry after {plan.no_entry_after:%H:%M}"
+    """The window of entries, of the plan and of all deployments."""
+    clock = now.timetz().replace(tzinfo=None)
+    for window in (ask.deployment.plan, limits):
+        if window.no_entry_before is not None and clock < window.no_entry_before:
+            return f"no entry before {window.no_entry_before:%H:%M}"
+        if window.no_entry_after is not None and clock >= window.no_entry_after:
+            return f"no entry after {window.no_entry_after:%H:%M}"
+    if limits.square_off_at is not None and clock >= limits.square_off_at:
+        return f"positions are squared off from {limits.square_off_at:%H:%M}"
     return None
 
 
@@ -165,10 +168,11 @@ def premium_range(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | 
     if ask.instrument.kind is not InstrumentKind.OPTION:
         return None
     plan, price, tick = ask.deployment.plan, ask.price, ask.instrument.tick
-    if plan.min_premium is not None and price < plan.min_premium:
-        return f"premium {price} is below the plan's {plan.min_premium}"
-    if plan.max_premium is not None and price > plan.max_premium:
-        return f"premium {price} is above the plan's {plan.max_premium}"
+    for bounds in (plan, limits):
+        if bounds.min_premium is not None and price < bounds.min_premium:
+            return f"premium {price} is below {bounds.min_premium}"
+        if bounds.max_premium is not None and price > bounds.max_premium:
+            return f"premium {price} is above {bounds.max_premium}"
     if plan.exits.stop is None:
         return None
     distance = plan.exits.stop.rupees(price)

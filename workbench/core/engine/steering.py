@@ -83,7 +83,7 @@ def on_beat(turn: Turn) -> None:
         _overdue_entry(turn, position)
         if position.state is PositionState.OPEN:
             session = turn.desk.session(position.plan.instrument.segment, turn.now.date())
-            reason = exits.due(position.plan.exits, session, turn.now)
+            reason = exits.due(position.plan.exits, session, turn.now, turn.config.limits.square_off_at)
             if reason:
                 begin_exit(turn, position.position_id, reason)
             elif not _passed_stop(turn, position) and new_minute:
