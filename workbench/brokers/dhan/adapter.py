@@ -75,7 +75,7 @@ class DhanBroker:
         self._client.renew_token(token)
 
     def warm(self) -> bool:
-        """Open this thread's connection before an order needs it; True if Dhan answered at all."""
+        """Open this thread's connection before an order needs it; True if Dhan answered with the funds."""
         answer: Answer = self._api.get_fund_limits()["answer"]
         return answer.status == 200
 
