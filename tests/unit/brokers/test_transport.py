@@ -6,9 +6,11 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -160,6 +162,13 @@ def test_r7_a_refused_token_is_told_apart(stub: WireStub) -> None:
     assert [judge_write(place(client)).token_refused for _ in range(3)] == [True, True, False]
 
 
+def test_an_error_with_http_200_is_no_success_for_the_library(stub: WireStub) -> None:
+    stub.replies.append(http(200, {"errorCode": 806, "errorMessage": "Data APIs not subscribed"}))
+    envelope = client_of(stub, Endpoint.DATA).api.ticker_data({"NSE_EQ": [1]})
+    assert envelope["status"] == "failure"
+    assert envelope["remarks"]["error_code"] == "806"
+
+
 def test_r6_a_redirect_is_not_followed(stub: WireStub) -> None:
     with WireStub() as other:
         stub.replies.append(http(307, b"", extra=f"Location: {other.url}/orders\r\n"))
@@ -303,3 +312,28 @@ def test_r4_rubbish_is_never_accepted_nor_rejected(status: int, body: bytes) -> 
         document, is_json = None, False
     answer = Answer(fate=Fate.ANSWERED, status=status, body=body, document=document, is_json=is_json)
     assert judge_write(answer).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.shared
+def test_recorded_answers_to_writes_are_judged_as_what_they_were(shared_data: Path) -> None:
+    folder = shared_data / "dhan-recorded"
+    ends: dict[str, Outcome] = {}
+    for name in (
+        "models/orders/create",
+        "base_api/put_request",
+        "client/error_invalid_payload",
+        "models/orders/update",
+    ):
+        document = yaml.safe_load((folder / f"{name}.yml").read_text(encoding="utf-8"))
+        response = document["http_interactions"][0]["response"]
+        body = response["body"]["string"].encode()
+        answer = Answer(
+            fate=Fate.ANSWERED, status=response["status"]["code"], body=body, document=json.loads(body), is_json=True
+        )
+        ends[name.split("/")[-1]] = judge_write(answer).outcome
+    assert ends == {
+        "create": Outcome.ACCEPTED,
+        "put_request": Outcome.ACCEPTED,
+        "error_invalid_payload": Outcome.REJECTED,
+        "update": Outcome.REJECTED,
+    }

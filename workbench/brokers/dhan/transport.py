@@ -302,9 +302,10 @@ def _envelope(answer: Answer) -> dict[str, Any]:
     """Give the library's own envelope, with ours beside it."""
     if answer.fate is not Fate.ANSWERED or not answer.is_json:
         return {"status": "failure", "remarks": answer.reason, "data": "", "answer": answer}
-    if 200 <= answer.status <= 299:
-        return {"status": "success", "remarks": "", "data": answer.document, "answer": answer}
     code, kind, message = error_of(answer.document)
+    # Dhan has answered errors with HTTP 200 (recorded: 806, "Data APIs not subscribed").
+    if 200 <= answer.status <= 299 and not code:
+        return {"status": "success", "remarks": "", "data": answer.document, "answer": answer}
     remarks: dict[str, Any] | str = {"error_code": code, "error_type": kind, "error_message": message}
     return {"status": "failure", "remarks": remarks if code else answer.reason, "data": "", "answer": answer}
 
@@ -318,8 +319,8 @@ def error_of(document: Any) -> tuple[str, str, str]:
     if not isinstance(document, dict):
         return "", "", ""
     code = document.get("errorCode")
-    if isinstance(code, str) and code:
-        return code, str(document.get("errorType") or ""), str(document.get("errorMessage") or "")
+    if code and isinstance(code, str | int) and not isinstance(code, bool):
+        return str(code), str(document.get("errorType") or ""), str(document.get("errorMessage") or "")
     data = document.get("data")
     if document.get("status") == "failed" and isinstance(data, dict) and data:
         number, message = next(iter(data.items()))
