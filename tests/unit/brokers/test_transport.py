@@ -325,7 +325,7 @@ def test_recorded_answers_to_writes_are_judged_as_what_they_were(shared_data: Pa
         "models/orders/update",
     ):
         document = yaml.safe_load((folder / f"{name}.yml").read_text(encoding="utf-8"))
-        response = document["http_interactions"][0]["response"]
+        response = document["http_interactions"][-1]["response"]
         body = response["body"]["string"].encode()
         answer = Answer(
             fate=Fate.ANSWERED, status=response["status"]["code"], body=body, document=json.loads(body), is_json=True
