@@ -1,8 +1,8 @@
 """The link to the simulator's clock: one market second at a time, acknowledged when everything of it is done.
 
-The simulator pushes a second's quotes and order updates through its ordinary sockets and then says on this link how many
-there were. The link waits until they have come in, moves the clock, hands them to the runner in one order (quotes, order
-updates, the beat), waits until the runner is idle, and acknowledges. So a practice day at any speed is the same day.
+The simulator pushes a second's quotes and order updates through its ordinary sockets and then says on this link how
+many there were. The link waits until they have come in, moves the clock, hands them to the runner in one order (quotes,
+order updates, the beat), waits until the runner is idle, and acknowledges. So a day at any speed is the same day.
 
 Invariant: the runner never sees a quote before the clock stands at its second.
 """
@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 LATE_S = 2.0
 """Real seconds to wait for a second's packets; then a counter is off (a reconnect) and is set anew."""
+
+SETTLE_S = 0.05
+"""Real seconds in which packets of before this connection are still let in, before counting begins."""
 
 
 class Counting(Protocol):
@@ -165,6 +168,7 @@ class PracticeLink:
         """Wait until this second's packets have come in; the counters of a new connection begin anywhere."""
         if self._first:
             self._first = False
+            await asyncio.sleep(SETTLE_S)
             self._rebase(step)
             return
         give_up = time.monotonic() + LATE_S

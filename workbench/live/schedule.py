@@ -1,0 +1,144 @@
+"""The calendar of the day on APScheduler: pre-open check, open, last entry, square-off, close, export.
+
+APScheduler 3 knows wall time only, and a practice market runs at another speed and may stand still. So `ClockTrigger`
+maps a market time to the wall time at which it is expected, and a job that wakes too early goes to sleep again.
+
+Invariant: a point of the day fires once, at or after its market time, never before.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from workbench.core.session import Session
+
+log = logging.getLogger(__name__)
+
+PRE_OPEN_LEAD = timedelta(minutes=10)
+EXPORT_AFTER_CLOSE = timedelta(seconds=5)
+NAP = timedelta(seconds=1)
+
+Job = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A named market time of the day."""
+
+    name: str
+    at: datetime
+
+
+def points_of(session: Session, last_entry: datetime | None = None) -> tuple[Point, ...]:
+    """The day's points in order."""
+    found = [
+        Point(name="pre_open", at=session.open - PRE_OPEN_LEAD),
+        Point(name="open", at=session.open),
+        Point(name="last_entry", at=last_entry or session.square_off_start),
+        Point(name="square_off", at=session.square_off_start),
+        Point(name="close", at=session.close),
+        Point(name="export", at=session.close + EXPORT_AFTER_CLOSE),
+    ]
+    return tuple(sorted(found, key=lambda point: point.at))
+
+
+class ClockTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no types
+    """Wakes a job when a market time is expected, and again until it is reached.
+
+    Parameters
+    ----------
+    at : datetime
+        Market time.
+    market_now : callable
+        The market's clock.
+    speed : callable
+        Market seconds in a real second now; 0 while the market stands still or runs unpaced.
+    """
+
+    def __init__(self, at: datetime, market_now: Callable[[], datetime], speed: Callable[[], float]) -> None:
+        self.at, self._market_now, self._speed = at, market_now, speed
+        self.is_over = False
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
+        """Give the wall time to look at; None once the point has fired."""
+        if self.is_over:
+            return None
+        left = self.at - self._market_now()
+        if left <= timedelta(0):
+            return now if previous_fire_time is None else max(now, previous_fire_time + timedelta(milliseconds=1))
+        speed = self._speed()
+        wait = NAP if speed <= 0 else max(timedelta(milliseconds=10), left / speed)
+        return now + wait
+
+    def reached(self) -> bool:
+        """Say whether the point is reached, and end the trigger when it is."""
+        if not self.is_over and self._market_now() >= self.at:
+            self.is_over = True
+            return True
+        return False
+
+    def __str__(self) -> str:
+        return f"at {self.at:%H:%M:%S} market time"
+
+
+class DaySchedule:
+    """Runs the jobs of a day.
+
+    Parameters
+    ----------
+    jobs : Mapping of str to coroutine function
+        By point name; a point without a job is only logged.
+    market_now, speed
+        See `ClockTrigger`.
+    """
+
+    def __init__(
+        self,
+        jobs: Mapping[str, Job],
+        *,
+        market_now: Callable[[], datetime],
+        speed: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        self._jobs, self._market_now, self._speed = jobs, market_now, speed
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self.fired: list[str] = []
+
+    def start(self) -> None:
+        """Start on the running loop."""
+        self._scheduler.start()
+
+    def plan_day(self, session: Session, last_entry: datetime | None = None) -> tuple[Point, ...]:
+        """Plan a day's points that are still ahead; what was planned before is dropped."""
+        self._scheduler.remove_all_jobs()
+        ahead = tuple(point for point in points_of(session, last_entry) if point.at > self._market_now())
+        for point in ahead:
+            trigger = ClockTrigger(point.at, self._market_now, self._speed)
+            self._scheduler.add_job(
+                self._wake, trigger, args=(point, trigger), id=point.name, misfire_grace_time=None, coalesce=True
+            )
+        return ahead
+
+    def upcoming(self) -> list[dict[str, Any]]:
+        """Names and wall times of what is planned."""
+        return [{"name": job.id, "wakes_at": job.next_run_time.isoformat()} for job in self._scheduler.get_jobs()]
+
+    def stop(self) -> None:
+        """Stop; jobs that run are not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _wake(self, point: Point, trigger: ClockTrigger) -> None:
+        if not trigger.reached():
+            return
+        log.info("schedule: %s at %s", point.name, point.at.isoformat())
+        self.fired.append(point.name)
+        job = self._jobs.get(point.name)
+        if job is not None:
+            await job()
