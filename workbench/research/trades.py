@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.core.charges import ChargeTable, Execution, charge_kind, exchange_of, trade_charges
 from workbench.core.instrument import Instrument
+from workbench.core.messages import DecisionMade
 from workbench.core.plan import plan_to_mapping
 from workbench.core.signal import Side
 from workbench.research.market import Study
@@ -119,6 +120,8 @@ class StudyResult:
         Sessions of the range, those without a trade too.
     refused : dict
         Entries that a gate refused, by gate (replay only).
+    decisions : tuple of DecisionMade
+        The engine's line on every call (replay only).
     """
 
     source: str
@@ -131,6 +134,7 @@ class StudyResult:
     elapsed_s: float
     notes: tuple[str, ...] = ()
     refused: dict[str, int] = field(default_factory=dict)
+    decisions: tuple[DecisionMade, ...] = ()
 
     @property
     def synthetic_instrument(self) -> bool:

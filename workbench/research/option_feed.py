@@ -1,0 +1,187 @@
+"""Quotes of options out of the underlying's one-minute bars and the pricing model; every one says `model`.
+
+The underlying travels each minute as pessimistically as `index_feed` has it, in finer steps, and the model prices what
+the engine is subscribed to at each step. A minute in which no order and no target can be met takes four steps.
+
+Invariant: a day is priced from closes that were known before it; a day with too few of them does not trade.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from workbench.core.bars import Quote
+from workbench.core.errors import BadInput
+from workbench.core.instrument import Instrument, Segment
+from workbench.core.messages import DeploymentChecked
+from workbench.core.pricing import OptionPricer, inputs_from_closes
+from workbench.core.session import Calendar
+from workbench.core.signal import Direction
+from workbench.research.lockstep import Run
+from workbench.research.market import Market, Study
+from workbench.research.minutes import Minutes, TradingDay, day_of, local_days, stamps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STEPS = 6
+"""Points on each stretch of a minute in which something may be met."""
+CLOSES_AT_LEAST = 3
+OPEN, HIGH, LOW, CLOSE = range(4)
+
+
+@dataclass(slots=True, kw_only=True)
+class OptionFeed:
+    """Feeds one engine with an index and the options that it watches.
+
+    Parameters
+    ----------
+    closes : list of (date, float)
+        Daily closes of the underlying, oldest first, from before the range on.
+    """
+
+    run: Run
+    minutes: Minutes
+    symbol: str
+    calendar: Calendar
+    closes: list[tuple[date, float]]
+    deployment: str
+    _pricer: OptionPricer | None = None
+    _day: date | None = None
+    _expiry_at: dict[date, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run, minutes: Minutes, study: Study, market: Market) -> OptionFeed:
+        """Read the closes that the model needs."""
+        first = minutes.moment(0)
+        daily = market.history.read(study.symbol, "1d", first - timedelta(days=60), study.end_moment)
+        days = [day_of(number) for number in local_days(stamps(daily.index)).tolist()]
+        return cls(
+            run=run,
+            minutes=minutes,
+            symbol=study.symbol,
+            calendar=market.calendar,
+            closes=list(zip(days, daily["close"].tolist(), strict=True)),
+            deployment=run.engine.config.deployments[0].name,
+        )
+
+    def before_call(self, row: int, day: TradingDay) -> None:
+        """Show the index's last price, and what the engine then wants to see."""
+        pricer = self._pricer_of(row, day)
+        if pricer is None:
+            return
+        spot = self.minutes.price(row - 1, CLOSE) if row > day.first else self.minutes.price(row, OPEN)
+        moment = self.minutes.moment(row)
+        self._show_index(moment, spot)
+        for instrument in self._watched():
+            self.run.show(self._priced(pricer, instrument, float(spot), moment))
+
+    def minute(self, row: int, day: TradingDay) -> None:
+        """Tell one minute."""
+        pricer = self._pricer_of(row, day)
+        if pricer is None:
+            return
+        corners = self._corners(row)
+        steps = 1 if self._is_quiet(row, pricer) else STEPS
+        for moment, spot in _travel(self.minutes.moment(row), corners, steps):
+            self._show_index(moment, Decimal(repr(round(spot, 2))))
+            for instrument in self._watched():
+                self.run.quote(self._priced(pricer, instrument, spot, moment))
+            if self.run.engine.book.live_positions():
+                self.run.beat(moment)
+            if not self.run.is_busy:
+                break
+        self.run.venue.let_quotes_go_stale()
+
+    def end(self, day: TradingDay) -> None:
+        """Leave at the last price what the bars left no time for."""
+        pricer = self._pricer
+        if pricer is None:
+            return
+        moment = self.minutes.closing_moment(day)
+        spot = float(self.minutes.price(day.last - 1, CLOSE))
+        for attempt in range(8):
+            now = moment + timedelta(seconds=2 * attempt)
+            self.run.beat(now)
+            for instrument in self._watched():
+                self.run.quote(self._priced(pricer, instrument, spot, now))
+            if not self.run.is_busy:
+                return
+
+    def _corners(self, row: int) -> list[float]:
+        o, h, low, c = (float(self.minutes.price(row, column)) for column in range(4))
+        held = self.run.engine.book.live_positions()
+        bullish = not held or held[0].plan.direction is Direction.LONG
+        return [o, low, h, c] if bullish else [o, h, low, c]
+
+    def _is_quiet(self, row: int, pricer: OptionPricer) -> bool:
+        """Tell whether no price that the held option can have in this minute meets an order or the target."""
+        held = self.run.engine.book.live_positions()
+        if len(held) != 1 or not held[0].open_quantity:
+            return False
+        instrument, target = held[0].plan.instrument, held[0].target
+        moment = self.minutes.moment(row)
+        ends = [
+            self._priced(pricer, instrument, float(self.minutes.price(row, column)), moment + timedelta(seconds=after))
+            for column in (HIGH, LOW)
+            for after in (0, 60)
+        ]
+        lowest, highest = min(quote.bid for quote in ends), max(quote.ask for quote in ends)
+        margin = 2 * instrument.tick
+        levels = [*self.run.venue.levels(instrument.key), *([target] if target is not None else [])]
+        resting = self.run.venue.resting(instrument.key)
+        if any(order.triggered or not order.trigger_price for order in resting):
+            return False
+        return all(level < lowest - margin or level > highest + margin for level in levels)
+
+    def _pricer_of(self, row: int, day: TradingDay) -> OptionPricer | None:
+        """Give the pricer of a day, from the closes before it."""
+        if self._day != day.session.date:
+            self._day = day.session.date
+            known = bisect_left(self.closes, (self._day, 0.0))
+            before = [close for _, close in self.closes[:known]]
+            self._pricer = None
+            if len(before) >= CLOSES_AT_LEAST:
+                self._pricer = OptionPricer(inputs_from_closes(before))
+            else:
+                reason = f"the pricing model needs {CLOSES_AT_LEAST} daily closes before {self._day}"
+                self.run.send(
+                    DeploymentChecked(deployment=self.deployment, armed=False, reason=reason), self.minutes.moment(row)
+                )
+        return self._pricer
+
+    def _watched(self) -> list[Instrument]:
+        return [item for item in self.run.venue.subscribed.values() if item.right is not None]
+
+    def _show_index(self, moment: datetime, spot: Decimal) -> None:
+        key = self.run.engine.config.listings.instruments.index(self.symbol).key
+        self.run.show(Quote(key, moment, spot, spot, spot))
+
+    def _priced(self, pricer: OptionPricer, instrument: Instrument, spot: float, moment: datetime) -> Quote:
+        return pricer.quote(instrument, spot, moment, self._expires(instrument.segment, instrument.expiry))
+
+    def _expires(self, segment: Segment, expiry: date | None) -> datetime:
+        if expiry is None:
+            raise BadInput("an option without an expiry cannot be priced")
+        if expiry not in self._expiry_at:
+            session = self.calendar.session(segment, expiry)
+            if session is None:
+                raise BadInput(f"{expiry} is an expiry without a session of {segment.value}; the calendar is wrong")
+            self._expiry_at[expiry] = session.close
+        return self._expiry_at[expiry]
+
+
+def _travel(opened: datetime, corners: list[float], steps: int) -> Iterator[tuple[datetime, float]]:
+    """Go from corner to corner in that many steps each, over a minute."""
+    yield opened, corners[0]
+    stretches = list(pairwise(corners))
+    for number, (start, end) in enumerate(stretches):
+        for step in range(1, steps + 1):
+            share = step / steps
+            seconds = (number + share) / len(stretches) * 59
+            yield opened + timedelta(seconds=seconds), start + (end - start) * share
