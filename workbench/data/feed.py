@@ -212,7 +212,7 @@ class DhanFeed:
             self._socket = socket
             self._unsent.clear()
             for line in self._lines.values():
-                line.has_depth, line.received_at = False, None
+                line.has_depth = False
                 self._ask(True, line.instruments[0])
             await self._send_asked(socket)
             self.connected = True
