@@ -1,6 +1,6 @@
 """Serving the API on the engine's own event loop.
 
-Invariant: it listens on 127.0.0.1 only, and a port that is taken is a refusal with a way out, not an exit of the process.
+Invariant: it listens on 127.0.0.1 only, and a port that is taken is a refusal with a way out, not an exit.
 """
 
 from __future__ import annotations
