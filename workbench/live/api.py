@@ -9,13 +9,12 @@ Invariant: a request can order only what `Operator` and `AlertAction` know; no r
 from __future__ import annotations
 
 import asyncio
-import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,12 +23,11 @@ from workbench import __version__
 from workbench.core.errors import WorkbenchError
 from workbench.core.messages import AlertAction, AlertReceived, Operator, OperatorOrdered
 from workbench.live import status as views
+from workbench.live.guard import Guard
 from workbench.live.preview import button, choose_deployment, preview
 from workbench.live.system import LiveSystem
 from workbench.live.webhook import AlertDoor, webhook_routes
 
-TOKEN_HEADER = "X-Workbench-Token"  # noqa: S105 - the name of a header
-_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 PUSH_EVERY_S = 1.0
 
 
@@ -70,12 +68,12 @@ def create_app(system: LiveSystem) -> FastAPI:
     """Build the app of one running account."""
     app = FastAPI(title="workbench engine", version=__version__, docs_url="/docs", redoc_url=None)
     door = AlertDoor(system)
-    local = [Depends(_local_host)]
     app.include_router(webhook_routes(door))
-    app.include_router(_reading(system), dependencies=local)
-    app.include_router(_market(system), dependencies=local)
-    app.include_router(_writing(system, door), dependencies=[*local, Depends(_admin(system))])
+    app.include_router(_reading(system))
+    app.include_router(_market(system))
+    app.include_router(_writing(system, door))
     app.include_router(_pushing(system))
+    app.add_middleware(Guard, admin_token=system.admin_token)
 
     _explain_refusals(app)
     return app
@@ -224,9 +222,6 @@ def _pushing(system: LiveSystem) -> APIRouter:
 
     @router.websocket("/ws/tradingview")
     async def push(socket: WebSocket) -> None:
-        if not _is_local(socket.headers.get("host", "")) or not _own_origin(socket.headers.get("origin")):
-            await socket.close(code=1008)
-            return
         await socket.accept()
         try:
             while not system.runner.stopped_because:
@@ -263,35 +258,3 @@ def _alert(system: LiveSystem, deployment: str, action: AlertAction, source: str
         source=source,
         text=f"{source}: {action.value}",
     )
-
-
-def _is_local(host: str) -> bool:
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or (host.startswith("[") and "]:" in host) else host
-    return name in _LOCAL
-
-
-def _own_origin(origin: str | None) -> bool:
-    """Browsers name the page that asks; only pages of this machine may."""
-    if origin is None:
-        return True
-    scheme, _, rest = origin.partition("://")
-    return scheme in ("http", "https") and _is_local(rest)
-
-
-async def _local_host(request: Request) -> None:
-    if not _is_local(request.headers.get("host", "")):
-        raise HTTPException(403, "this API answers on 127.0.0.1 only; the webhook alone may have another name")
-    if not _own_origin(request.headers.get("origin")):
-        raise HTTPException(403, "a page of another site may not use this API")
-
-
-def _admin(system: LiveSystem) -> Callable[..., Awaitable[None]]:
-    expected = system.admin_token.encode()
-
-    async def check(request: Request, token: Annotated[str, Header(alias=TOKEN_HEADER)] = "") -> None:
-        if not expected or not hmac.compare_digest(token.encode(), expected):
-            raise HTTPException(401, f"{TOKEN_HEADER} is missing or wrong; it stands in journal/admin.token")
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            raise HTTPException(415, "send JSON with Content-Type: application/json")
-
-    return check
