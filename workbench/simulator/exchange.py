@@ -1,0 +1,197 @@
+"""The simulator itself: a market, a board of prices, a desk and an account, moved second by second.
+
+No sockets and no wall clock in here: a test can move it by hand.
+
+Invariant: one step is one market second: prices first, then matching, then the broker's own doings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from workbench.core.charges import ChargeTable
+from workbench.core.contracts import ContractTable
+from workbench.core.errors import BadInput
+from workbench.core.pricing import OptionPricer, PricingInputs, inputs_from_closes
+from workbench.core.session import Calendar
+from workbench.simulator import wire
+from workbench.simulator.account import Account
+from workbench.simulator.board import Board
+from workbench.simulator.desk import Desk
+from workbench.simulator.feed import FeedHub
+from workbench.simulator.listing import Listed, Listing
+from workbench.simulator.market import Market, trading_session
+from workbench.simulator.orders import SimOrder
+from workbench.simulator.updates import UpdateHub
+
+LEAD_S = 30
+"""Seconds before the open at which the market stands until somebody is ready."""
+
+_VOLATILITY_WITHOUT_HISTORY = 0.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """How the simulator runs.
+
+    Parameters
+    ----------
+    speed : float or None
+        Market seconds in a real second; None is lockstep, as fast as the client acknowledges.
+    client_id, token : str
+        What a client has to show; the practice token is no secret.
+    starting_funds : Decimal
+        Rupees.
+    transit_s : float
+        Real seconds that an order is in transit before the exchange sees it; 0 lets it be seen right after the answer.
+    free_run : bool
+        Run without a client that acknowledges (tests and demonstrations).
+    closing_s : float
+        Real seconds for which a synthetic day stays closed when nobody asks for the next one.
+    """
+
+    speed: float | None = None
+    client_id: str = "1000000001"
+    token: str = "practice-token"  # noqa: S105
+    starting_funds: Decimal = Decimal(1_000_000)
+    transit_s: float = 0.0
+    free_run: bool = False
+    closing_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.speed is not None and self.speed <= 0:
+            raise BadInput(f"speed {self.speed} is not above zero; give market seconds per second, or max")
+
+
+class Simulator:
+    """Dhan, on one day after the other.
+
+    Parameters
+    ----------
+    market : Market
+    calendar : Calendar
+    contracts : ContractTable
+    charges : ChargeTable
+    config : SimulatorConfig
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        calendar: Calendar,
+        contracts: ContractTable,
+        charges: ChargeTable,
+        config: SimulatorConfig = SimulatorConfig(),
+    ) -> None:
+        self.market, self.calendar, self.contracts, self.charges = market, calendar, contracts, charges
+        self.config = config
+        self.client_id, self.token = config.client_id, config.token
+        self.feed = FeedHub(self.token, self.client_id)
+        self.updates = UpdateHub(self.token, self.client_id)
+        self.account = Account(config.starting_funds)
+        self.desk = Desk(self.account, self._changed)
+        self._inputs: dict[tuple[str, date], PricingInputs] = {}
+        self.open_day(market.first_day)
+
+    @property
+    def now(self) -> datetime:
+        """Market time."""
+        return self.board.now
+
+    @property
+    def is_over(self) -> bool:
+        """The day's last second has passed."""
+        return self.now >= self.session.close
+
+    def open_day(self, day: date) -> None:
+        """Stand half a minute before the open of a day."""
+        self.day, self.session = day, trading_session(self.calendar, day)
+        market = self.market
+        paths = {symbol: market.path(symbol, day) for symbol in market.symbols}
+        previous = {
+            symbol: (list(market.closes(symbol, day)) or [float(path.prices[0])])[-1] for symbol, path in paths.items()
+        }
+        self.listing = Listing(self.contracts, self.calendar, day, previous)
+        for position in self.account.positions.values():
+            self.listing.include(position.listed)
+        pricers = {symbol: self.pricer(symbol, day) for symbol in market.symbols}
+        self.board = Board(self.listing, paths, pricers, previous)
+        self.board.move(-LEAD_S)
+        self.desk.open_day(self.board, self.session)
+        self.feed.use(self.board)
+
+    def step(self) -> None:
+        """Move one market second on."""
+        board, desk = self.board, self.desk
+        desk.admit_transit()
+        board.move(board.second + 1)
+        if board.second < 0:
+            return
+        if self.is_over:
+            desk.close_day()
+        elif self.session.contains(board.now):
+            desk.match()
+            desk.square_off_due()
+
+    def next_day(self) -> bool:
+        """Carry the account over and open the next session; False when there is none."""
+        following = self.market.next_day(self.day)
+        if following is None:
+            return False
+        self.desk.settle()
+        self.open_day(following)
+        return True
+
+    def pricer(self, symbol: str, day: date) -> OptionPricer:
+        """Give the model of an underlying's derivatives on a day."""
+        key = (symbol, day)
+        if key not in self._inputs:
+            closes = self.market.closes(symbol, day)
+            enough = len(closes) >= 3
+            self._inputs[key] = (
+                inputs_from_closes(closes) if enough else PricingInputs(volatility=_VOLATILITY_WITHOUT_HISTORY)
+            )
+        return OptionPricer(self._inputs[key])
+
+    def find(self, segment: str, security_id: object) -> Listed | None:
+        """Give a listed instrument by its wire name."""
+        return self.listing.find(segment, str(security_id))
+
+    def facts(self) -> dict[str, object]:
+        """Give what makes the day repeatable, for its manifest."""
+        models = {symbol: asdict(self.pricer(symbol, self.day).inputs) for symbol in self.market.symbols}
+        return {**self.market.facts(), "date": self.day.isoformat(), "pricing": {"model": "black_76", **models}}
+
+    def book(self) -> dict[str, object]:
+        """Give the simulator's own truth: orders, trades, positions and funds in Dhan's field names."""
+        desk = self.desk
+        return {
+            "orders": [wire.order_row(each, self.client_id) for each in desk.orders.values()],
+            "trades": [wire.trade_row(each, self.client_id) for each in desk.trades],
+            "positions": self.positions(),
+            "funds": self.funds(),
+            "now": self.now.isoformat(),
+        }
+
+    def positions(self) -> list[dict[str, object]]:
+        """Give the rows of the positions."""
+        return [
+            wire.position_row(each, self.last(each.listed), self.client_id) for each in self.account.positions.values()
+        ]
+
+    def funds(self) -> dict[str, object]:
+        """Give the funds."""
+        return wire.funds_row(self.account.start_of_day, self.account.realised, self.desk.blocked(), self.client_id)
+
+    def last(self, listed: Listed) -> Decimal:
+        """Give the last price of an instrument, rupees."""
+        return Decimal(repr(self.board.level(self._today(listed)).last))
+
+    def _today(self, listed: Listed) -> Listed:
+        return self.listing.by_key(listed.instrument.key) or listed
+
+    def _changed(self, order: SimOrder) -> None:
+        last = self.board.level(order.listed).last
+        self.updates.tell(wire.order_alert(order, self.client_id, self.now, last))

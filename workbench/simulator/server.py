@@ -1,0 +1,153 @@
+"""One application on one port: REST under `/v2`, two sockets of Dhan's, masters, and the simulator's own doors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import HTTPException
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from workbench.core.errors import WorkbenchError
+from workbench.simulator import masters, wire
+from workbench.simulator.conductor import Conductor
+from workbench.simulator.exchange import Simulator
+from workbench.simulator.faults import FaultGate, FaultKind, read_fault
+from workbench.simulator.rest_data import csv_answer, data_routes
+from workbench.simulator.rest_orders import account_routes, answer, order_routes, read_body
+
+PORT = 8800
+HOST = "127.0.0.1"
+_PING_S, _SILENCE_S = 10.0, 30.0
+
+
+class Application:
+    """The ASGI application of a simulator, with its parts in reach.
+
+    Parameters
+    ----------
+    simulator : Simulator
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.conductor: Conductor | None = None
+        self.api = create_app(self)
+        self.gate = FaultGate(self.api)
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """What a server runs."""
+        return self.gate
+
+    def order_fault(self, body: dict[str, Any]) -> None:
+        """Order a fault; a rejection waits at the desk, everything else at the door."""
+        fault = read_fault(body)
+        if fault.kind is FaultKind.REJECT:
+            text = str(body.get("reason", "RMS:Rejected on request of a test"))
+            self.simulator.desk.reject_next.extend([text] * fault.count)
+        else:
+            self.gate.faults.append(fault)
+
+
+def create_app(application: Application) -> FastAPI:
+    """Build the FastAPI application around a simulator."""
+    simulator = application.simulator
+
+    @asynccontextmanager
+    async def conducted(_: FastAPI) -> AsyncIterator[None]:
+        conductor = application.conductor = Conductor(simulator)
+        task = asyncio.create_task(conductor.run())
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def authorised(request: Request) -> None:
+        headers = request.headers
+        client = headers.get("client-id") or headers.get("dhanclientid") or simulator.client_id
+        if headers.get("access-token") != simulator.token or client != simulator.client_id:
+            raise HTTPException(401)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=conducted, redirect_slashes=False)
+    for routes in (order_routes(simulator), account_routes(simulator), data_routes(simulator)):
+        app.include_router(routes, prefix="/v2", dependencies=[Depends(authorised)])
+    app.include_router(_masters(simulator))
+    app.include_router(_own_doors(application))
+    app.add_api_websocket_route("/feed", simulator.feed.serve)
+    app.add_api_websocket_route("/order-update", simulator.updates.serve)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(request: Request, error: StarletteHTTPException) -> Response:
+        if error.status_code == 401:
+            text = "Client ID or user generated access token is invalid or expired."
+            return answer(401, wire.error("Invalid_Authentication", "DH-901", text))
+        word = {404: "Not Found", 405: "Method Not Allowed"}.get(error.status_code, "Error")
+        body = {"timestamp": simulator.now.isoformat(), "status": error.status_code, "error": word}
+        return answer(error.status_code, {**body, "path": request.url.path})
+
+    return app
+
+
+def _masters(simulator: Simulator) -> APIRouter:
+    router = APIRouter(prefix="/api-data")
+
+    async def compact() -> Response:
+        return csv_answer(masters.compact(simulator.listing))
+
+    async def detailed() -> Response:
+        return csv_answer(masters.detailed(simulator.listing))
+
+    router.add_api_route("/api-scrip-master.csv", compact, methods=["GET"])
+    router.add_api_route("/api-scrip-master-detailed.csv", detailed, methods=["GET"])
+    return router
+
+
+def _own_doors(application: Application) -> APIRouter:
+    """Give what Dhan does not have: the clock, the book as the simulator sees it, faults, and the sync socket."""
+    router = APIRouter(prefix="/simulator")
+
+    async def clock() -> Response:
+        conductor = application.conductor
+        return answer(200, conductor.clock() if conductor else {})
+
+    async def book() -> Response:
+        return answer(200, application.simulator.book())
+
+    async def fault(request: Request) -> Response:
+        try:
+            application.order_fault(await read_body(request))
+        except (WorkbenchError, ValueError, TypeError) as refused:
+            return answer(400, {"error": str(refused)})
+        return answer(200, {"status": "ordered"})
+
+    async def sync(socket: WebSocket) -> None:
+        if application.conductor is not None:
+            await application.conductor.serve(socket)
+
+    router.add_api_route("/clock", clock, methods=["GET"])
+    router.add_api_route("/book", book, methods=["GET"])
+    router.add_api_route("/fault", fault, methods=["POST"])
+    router.add_api_websocket_route("/sync", sync)
+    return router
+
+
+def server_of(application: Application, port: int = PORT) -> uvicorn.Server:
+    """Give a server that has not been started; it listens on this machine only."""
+    config = uvicorn.Config(
+        application.asgi, host=HOST, port=port, log_level="warning", access_log=False, ws="websockets-sansio",
+        ws_ping_interval=_PING_S, ws_ping_timeout=_SILENCE_S, lifespan="on", timeout_graceful_shutdown=1,
+        ws_per_message_deflate=False,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+def serve(simulator: Simulator, port: int = PORT) -> None:
+    """Run a simulator in this process until it is told to stop (Ctrl-C or a termination)."""
+    server_of(Application(simulator), port).run()
