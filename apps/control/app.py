@@ -1,0 +1,226 @@
+"""The control page: one honest look at the engine, once a second, with HALT and FLATTEN always in view.
+
+It is a client of the engine's API and holds nothing: closing it stops no trade. The only HTML is the fixed style below.
+
+Invariant: no click is sent twice, and a click whose answer did not come is shown as NOT CONFIRMED.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+ROOT = str(Path(__file__).resolve().parents[2])
+if ROOT not in sys.path:  # Streamlit runs this file as a script, from wherever it was started
+    sys.path.insert(0, ROOT)
+
+from apps.control import buttons, view, words  # noqa: E402
+from apps.control.client import Answer, Engine, Reply  # noqa: E402
+from apps.control.words import Tone, coloured  # noqa: E402
+
+STYLE = Path(__file__).with_name("style.css")
+CONFIRM_FOR_S = 10.0
+TOLD_FOR_S = 15.0
+
+
+@cache
+def engine() -> Engine:
+    """One connection pool for all visitors of this page."""
+    return Engine()
+
+
+def main() -> None:
+    """Draw the page; everything that changes is in the fragment."""
+    st.set_page_config(page_title="workbench", page_icon="📈", layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE)
+    page()
+
+
+@st.fragment(run_every=1.0)
+def page() -> None:
+    """Ask the engine and draw what it said."""
+    answer = engine().status()
+    state = st.session_state
+    if isinstance(answer, Reply) and isinstance(answer.body, Mapping):
+        state["status"], state["seen_at"] = answer.body, time.monotonic()
+        _draw(answer.body, _orders(), banner=None)
+        return
+    reason = "an answer that this page cannot read" if isinstance(answer, Reply) else answer.reason
+    old = state.get("status")
+    banner = view.stopped_screen(
+        reason,
+        since_s=time.monotonic() - state.setdefault("seen_at", time.monotonic()),
+        had_positions=None if old is None else len(old.get("positions") or ()),
+    )
+    _draw(old or {"mode": "", "ready": True, "feed": {"alive": True}, "order_socket": {"up": True}}, (), banner=banner)
+
+
+def _orders() -> Sequence[Mapping[str, Any]]:
+    answer = engine().orders()
+    return answer.body if isinstance(answer, Reply) and isinstance(answer.body, list) else ()
+
+
+def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, banner: view.Banner | None) -> None:
+    shown = view.screen(status, orders)
+    is_old = banner is not None
+    _bar(shown, is_old=is_old)
+    _told()
+    for item in (banner, *(() if is_old else shown.banners)):
+        if item is not None:
+            (st.error if item.tone is Tone.BAD else st.warning)(item.text)
+    if is_old and "status" not in st.session_state:
+        return
+    with st.container(key="old" if is_old else "now"):
+        left, right = st.columns([3, 2], gap="medium")
+        with left:
+            _money(shown)
+            _positions(shown)
+            _alerts(shown)
+        with right:
+            _test_buttons(shown, is_old=is_old)
+            _deployments(shown)
+
+
+def _bar(shown: view.Screen, *, is_old: bool) -> None:
+    head = shown.head
+    with st.container(key="bar"):
+        with st.container(key=f"mode-{'unknown' if is_old else head.mode_key}", horizontal=True, gap="small"):
+            st.markdown(f"**{'OLD' if is_old else head.mode}**", width="content")
+            st.markdown(f"**{head.clock}** {head.day}", width="content")
+            st.markdown(f"account {head.account} · {head.meaning}", width="content")
+        with st.container(key="phase", horizontal=True, gap="small"):
+            st.markdown(f"**{head.phase}**", width="content")
+            for item in head.countdowns:
+                st.markdown(f"{item.label} {coloured(f'**{item.value}**', item.tone)}", width="content")
+        with st.container(key="switches", horizontal=True, gap="small"):
+            _switches(shown)
+
+
+def _switches(shown: view.Screen) -> None:
+    if shown.halted:
+        st.button("RESUME", key="resume", on_click=_order, args=("resume", "Resumed"), width="stretch")
+    else:
+        st.button("HALT", key="halt", on_click=_order, args=("halt", "Halted"), width="stretch")
+    asked = st.session_state.get("flatten_asked_at")
+    if asked is not None and time.monotonic() - asked < CONFIRM_FOR_S:
+        count = len(shown.positions)
+        label = f"YES, FLATTEN {count} NOW" if count else "YES, FLATTEN (none shown)"
+        st.button(label, key="flatten_yes", on_click=_flatten, width="stretch")
+        st.button("no", key="flatten_no", on_click=_ask_flatten, args=(None,), width="content")
+    else:
+        st.button("FLATTEN", key="flatten", on_click=_ask_flatten, args=(True,), width="stretch")
+
+
+def _ask_flatten(wanted: bool | None) -> None:
+    st.session_state["flatten_asked_at"] = time.monotonic() if wanted else None
+
+
+def _flatten() -> None:
+    _ask_flatten(None)
+    _order("flatten", "Flatten ordered: every position is being left")
+
+
+def _order(command: str, done: str) -> None:
+    _remember(engine().order(command), done)
+
+
+def _press(button: str, deployment: str) -> None:
+    _remember(engine().press(button, deployment), f"{buttons.BUTTONS[button]} for {words.plain(deployment)} taken")
+
+
+def _remember(answer: Answer, done: str) -> None:
+    went_well, text = buttons.told(answer, done)
+    st.session_state["told"] = (time.monotonic(), went_well, text)
+
+
+def _told() -> None:
+    at, went_well, text = st.session_state.get("told", (-TOLD_FOR_S, True, ""))
+    if text and time.monotonic() - at < TOLD_FOR_S:
+        (st.success if went_well else st.error)(text)
+
+
+def _figures(items: Sequence[view.Figure], key: str) -> None:
+    with st.container(key=f"figures-{key}", horizontal=True, gap="medium"):
+        for item in items:
+            st.markdown(view.coloured_figure(item), width="content")
+
+
+def _money(shown: view.Screen) -> None:
+    money = shown.money
+    with st.container(border=True, key="money"):
+        st.markdown(f"P&L of the day after charges  \n{coloured(f'**{money.net}**', money.tone)}")
+        st.markdown(f":small[{money.parts}]")
+        with st.container(key=f"loss-{money.bar_tone}"):
+            st.progress(money.bar_share, text=money.bar_text)
+        _figures((*shown.used, *shown.lines), "lines")
+
+
+def _positions(shown: view.Screen) -> None:
+    st.markdown("#### Position" if len(shown.positions) < 2 else f"#### {len(shown.positions)} positions")
+    if not shown.positions:
+        st.markdown("Flat: no position, none being opened.")
+    for number, card in enumerate(shown.positions):
+        with st.container(border=True, key=f"position-{card.stop_tone}-{number}"):
+            marks = " ".join(f":orange-badge[{mark}]" for mark in card.marks)
+            st.markdown(f"**{card.title}** {marks}  \n:small[{card.size}]")
+            with st.container(key=f"pnl-{number}"):
+                st.markdown(f"{coloured(f'**{card.pnl}**', card.tone)} {card.pnl_points}")
+            with st.container(key=f"stop-{number}"):
+                st.markdown(f"**STOP** {coloured(f'**{card.stop}**', card.stop_tone)}")
+            _figures(card.figures, f"position-{number}")
+
+
+def _alerts(shown: view.Screen) -> None:
+    st.markdown("#### Last alerts")
+    if not shown.alerts:
+        st.markdown("None today.")
+    with st.container(key="alerts", gap="small"):
+        for line in shown.alerts:
+            why = f" — {line.why}" if line.why else ""
+            st.markdown(f"`{line.clock}` {line.what} → {coloured(f'**{line.fate}**', line.tone)}{why}")
+
+
+def _test_buttons(shown: view.Screen, *, is_old: bool) -> None:
+    st.markdown("#### Test buttons")
+    raw = [str(item["name"]) for item in st.session_state.get("status", {}).get("deployments") or ()]
+    if not raw or is_old:
+        st.markdown("No deployment to press for.")
+        return
+    first = next((index for index, item in enumerate(shown.deployments) if "alerts" in item.what), 0)
+    chosen = st.selectbox("for deployment", range(len(raw)), index=first, format_func=lambda index: raw[index])
+    means_it = not shown.is_live or st.checkbox("LIVE: a click buys or sells with real money", key="means_it")
+    with st.container(key="buttons", horizontal=True, gap="small"):
+        for button in buttons.BUTTONS:
+            _button(buttons.button_card(button, engine().preview(button, raw[chosen])), raw[chosen], means_it=means_it)
+
+
+def _button(card: buttons.ButtonCard, deployment: str, *, means_it: bool) -> None:
+    with st.container(border=True, key=f"button-{card.button}", gap="small"):
+        mark = "  \n:orange-badge[priced: model]" if card.priced_by_model else ""
+        details = "  \n".join(card.details)
+        st.markdown(f"**{card.title}**{mark}  \n{details}")
+        st.button(
+            card.label,
+            key=f"press_{card.button}",
+            disabled=not (card.enabled and means_it),
+            on_click=_press,
+            args=(card.button, deployment),
+            width="stretch",
+        )
+
+
+def _deployments(shown: view.Screen) -> None:
+    st.markdown("#### Deployments")
+    with st.container(key="deployments", gap="small"):
+        for item in shown.deployments:
+            why = f" — {item.why}" if item.why else ""
+            st.markdown(f"**{item.name}** {coloured(f'**{item.word}**', item.tone)}{why}  \n:small[{item.what}]")
+
+
+main()
