@@ -111,8 +111,8 @@ class Position:
 
     @property
     def was_trailed(self) -> bool:
-        """The stop stands better than where it began."""
-        return self.stop is not None and self.initial_stop is not None and self.stop != self.initial_stop
+        """The stop stands better than where it began, or was set by the trail alone."""
+        return self.stop is not None and self.stop != self.initial_stop
 
     def gross_at(self, price: Decimal) -> Decimal:
         """Gross P&L in rupees if what is open were left at `price`."""

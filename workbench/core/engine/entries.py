@@ -41,7 +41,9 @@ def on_signal(turn: Turn, signal: SignalRaised) -> None:
     edge = entry_edge(signal.values, signal.previous)
     held = turn.book.live_of(deployment.name)
     opposite = held is not None and edge is held.plan.direction.opposite
-    if held is not None and not opposite and exit_called(signal.values, held.plan.direction):
+    # An opposite entry leaves by itself, unless the plan ignores it: then the strategy's own exit still counts.
+    leaves_by_itself = opposite and deployment.plan.on_opposite is not OnOpposite.IGNORE
+    if held is not None and not leaves_by_itself and exit_called(signal.values, held.plan.direction):
         turn.decide(subject, deployment.name, "exited", "exit signal", direction=held.plan.direction)
         steering.begin_exit(turn, held.position_id, "signal")
     if edge is None:

@@ -215,6 +215,9 @@ def _gone(turn: Turn, order: Order) -> None:
     position = turn.book.positions[order.ticket.position_id]
     if order.ticket.purpose is Purpose.ENTRY or not position.open_quantity:
         return
+    if order.state is OrderState.CANCELLED and order.modifications >= steering.MODIFICATIONS_AT_MOST:
+        # Our own doing: the broker takes no more changes of it, and a fresh one is placed at once.
+        return
     if order.ticket.purpose is Purpose.STOP and position.state is PositionState.OPEN:
         steering.lost_protection(turn, position.position_id, order.reason or order.state.value)
 

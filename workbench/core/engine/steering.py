@@ -204,6 +204,8 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
     terms = exits.stop_terms(position, resting.filled_quantity + position.open_quantity)
     if (resting.ticket.quantity, resting.ticket.trigger_price) != (terms.quantity, terms.trigger_price):
         if resting.modifications >= MODIFICATIONS_AT_MOST:
+            # Placed anew as soon as the cancellation is confirmed; until then the old, looser stop rests.
+            _cancel(turn, resting)
             return
         _change(turn, resting, terms, Purpose.STOP)
     _set_protection(turn, position, Protection.AT_BROKER)
