@@ -165,9 +165,10 @@ def lay_levels(grid: Grid, minutes: Minutes, plan: Plan) -> LaidLevels:
 
 def _trades(records: Any, grid: Grid, minutes: Minutes, calls: Calls, plan: Plan, market: Market) -> list[Trade]:
     clock = read_clock(minutes, plan)
+    heeded = plan.on_opposite is not OnOpposite.IGNORE
     opposite = {
-        Side.BUY: frozenset(calls.minute[calls.short_edge].tolist()),
-        Side.SELL: frozenset(calls.minute[calls.long_edge].tolist()),
+        Side.BUY: frozenset(calls.minute[calls.short_edge & heeded].tolist()),
+        Side.SELL: frozenset(calls.minute[calls.long_edge & heeded].tolist()),
     }
     found = []
     for record in records:
