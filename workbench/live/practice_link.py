@@ -27,11 +27,8 @@ from workbench.live.clock import PracticeClock
 
 log = logging.getLogger(__name__)
 
-LATE_S = 2.0
+LATE_S = 1.0
 """Real seconds to wait for a second's packets; then a counter is off (a reconnect) and is set anew."""
-
-SETTLE_S = 0.05
-"""Real seconds in which packets of before this connection are still let in, before counting begins."""
 
 
 class Counting(Protocol):
@@ -109,7 +106,7 @@ class PracticeLink:
         self._lockstep = False
         self._state = ""
         self._packets_ahead = self._updates_ahead = 0
-        self._first = True
+        self._last = (0, 0)
         self.steps = 0
         self.rebased = 0
         self.connected = asyncio.Event()
@@ -130,8 +127,6 @@ class PracticeLink:
         while True:
             try:
                 async with connect(self.url, max_size=1 << 20, open_timeout=5, proxy=None) as socket:
-                    self._first = True
-                    await socket.send(json.dumps({"ready": True}))
                     self.connected.set()
                     async for text in socket:
                         await self._step(Step.read(text), socket)
@@ -160,17 +155,17 @@ class PracticeLink:
         await self._drained()
         self.steps += 1
         answer: dict[str, Any] = {"ack": step.number}
-        if step.state == "closed":
+        if step.state == "waiting":
+            answer["ready"] = True
+        elif step.state == "closed":
             answer["next"] = True
         await socket.send(json.dumps(answer))
 
     async def _arrived(self, step: Step) -> None:
-        """Wait until this second's packets have come in; the counters of a new connection begin anywhere."""
-        if self._first:
-            self._first = False
-            await asyncio.sleep(SETTLE_S)
+        """Wait until this second's packets have come in; the simulator counts anew on a new connection."""
+        if step.packets < self._last[0] or step.updates < self._last[1]:
             self._rebase(step)
-            return
+        self._last = (step.packets, step.updates)
         give_up = time.monotonic() + LATE_S
         turns = 0
         while (
