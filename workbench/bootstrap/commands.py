@@ -79,7 +79,7 @@ def promote(args: argparse.Namespace) -> int:
 def deployments(args: argparse.Namespace) -> int:
     """``workbench deployments``."""
     data = data_dir()
-    ensure_practice(data)
+    promoted.ensure_practice(data, load().strategy)
     if args.name is None:
         views = [promoted.public_view(item, _engine_url()) for item in promoted.load_all(data)]
         return _print(args, {"deployments": views} if not args.json else views)
@@ -174,14 +174,6 @@ def engine(args: argparse.Namespace) -> int:
     from workbench.bootstrap.engine_process import run
 
     return run(args)
-
-
-def ensure_practice(data: Path) -> None:
-    """Lay down the two practice deployments with the hash of the code that is installed."""
-    from workbench import strategies
-
-    name = load().strategy.name
-    promoted.ensure_practice(data, strategies.code_hash(strategies.get(name)), name)
 
 
 def _strategy(desk: Desk, args: argparse.Namespace) -> Any:

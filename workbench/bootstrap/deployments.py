@@ -7,12 +7,15 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from workbench import strategies
+from workbench.config import StrategySection
 from workbench.core.deployment import Deployment, webhook_path
 from workbench.core.errors import BadInput, CorruptData, UnknownName
-from workbench.core.plan import NAMED_PLANS, Plan, plan_from_mapping, plan_to_mapping
+from workbench.core.plan import NAMED_PLANS, Distance, Exits, Plan, plan_from_mapping, plan_to_mapping
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FILE = "deployment.json"
@@ -87,9 +90,17 @@ def read_plan(name_or_file: str | None) -> Plan:
     return plan_from_mapping({"name": path.stem, **body})
 
 
-def ensure_practice(data: Path, strategy_hash: str, strategy: str = "ema_cross") -> None:
-    """Lay down the two deployments that practice comes with, where they do not exist."""
+def ensure_practice(data: Path, settings: StrategySection) -> None:
+    """Lay down the two deployments that practice comes with, where they do not exist: one of a strategy, one of alerts.
+
+    Parameters
+    ----------
+    settings : StrategySection
+        The section `strategy` of ``workbench.yaml``.
+    """
     existing = {item.name for item in load_all(data)}
+    built = strategies.build(settings.name, settings.parameters)
+    exits = Exits(stop=Distance(points=settings.stop_points), target=Distance(points=settings.target_points))
     wanted = (
         Deployment(
             name="SCALP_ATM",
@@ -99,13 +110,14 @@ def ensure_practice(data: Path, strategy_hash: str, strategy: str = "ema_cross")
             webhook_link=new_link("SCALP_ATM"),
         ),
         Deployment(
-            name="EMA_ATM",
-            symbol="NIFTY",
-            strategy=strategy,
-            plan=NAMED_PLANS["atm_option"],
-            interval="5m",
-            webhook_link=new_link("EMA_ATM"),
-            strategy_hash=strategy_hash,
+            name=f"{settings.name}_atm".upper(),
+            symbol=settings.symbol,
+            strategy=settings.name,
+            parameters=dict(built.parameters()),
+            plan=replace(NAMED_PLANS["atm_option"], exits=exits, lots=settings.lots),
+            interval=settings.interval,
+            webhook_link=new_link(settings.name),
+            strategy_hash=strategies.code_hash(type(built)),
         ),
     )
     for deployment in wanted:

@@ -1,0 +1,468 @@
+"""The engine process: joins journal, broker adapter, feed, engine and API of one account, and starts them step by step.
+
+Invariant: the engine says it is ready only after all eight steps; whatever fails before that ends the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import gc
+import json
+import logging
+import os
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.reporting import exporter
+from workbench.brokers.dhan.adapter import DhanBroker
+from workbench.brokers.dhan.client import DhanClient
+from workbench.brokers.dhan.login import read_profile
+from workbench.brokers.dhan.order_updates import DhanOrderUpdates
+from workbench.brokers.dhan.transport import Endpoint
+from workbench.config import Config, data_dir, load
+from workbench.core.bars import Quote
+from workbench.core.deployment import Deployment, Limits, Mode
+from workbench.core.engine import Engine, EngineConfig
+from workbench.core.errors import BadInput, BrokerUnavailable, WorkbenchError
+from workbench.core.instrument import Segment
+from workbench.core.legs import Listings
+from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
+from workbench.data.dhan_history import DhanHistory
+from workbench.data.feed import DhanFeed
+from workbench.data.instruments import InstrumentMaster, install_master
+from workbench.data.master_download import download_master
+from workbench.live.admin_token import admin_token
+from workbench.live.alerts import AlertDesk
+from workbench.live.api import create_app
+from workbench.live.clock import PracticeClock
+from workbench.live.day import TradingDay, second_hand
+from workbench.live.lanes import OrderLanes
+from workbench.live.practice_link import PracticeLink
+from workbench.live.runner import Runner
+from workbench.live.schedule import DaySchedule
+from workbench.live.signal_source import SignalSource
+from workbench.live.startup import StartUp, StartUpError
+from workbench.live.supervise import clear_latch, read_latch
+from workbench.live.system import MARKET, FeedWatch, LiveSystem
+from workbench.notify import LogNotifier
+from workbench.reference import calendar, charge_table, contract_table
+from workbench.storage.journal import SqliteJournal
+from workbench.storage.ledger import DayLedger
+from workbench.storage.tape import Tape
+
+log = logging.getLogger("workbench.engine")
+
+RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
+"""Names one run of the practice market: an engine that is started again within it carries its day on."""
+
+SIMULATOR_PATIENCE_S = 30.0
+"""Real seconds to wait for the practice market to answer."""
+
+PRACTICE_CLIENT = "1000000001"
+PRACTICE_TOKEN = "practice-token"  # noqa: S105 - the simulator's, no secret
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the practice broker answers."""
+
+    root: str
+
+    @classmethod
+    def of(cls, port: int) -> Addresses:
+        """Addresses of a simulator on this machine."""
+        return cls(f"127.0.0.1:{port}")
+
+    @property
+    def rest(self) -> str:
+        """REST root."""
+        return f"http://{self.root}/v2"
+
+    def http(self, path: str) -> str:
+        """Another HTTP address."""
+        return f"http://{self.root}{path}"
+
+    def ws(self, path: str) -> str:
+        """A socket's address."""
+        return f"ws://{self.root}{path}"
+
+
+class EngineProcess:
+    """One account's process.
+
+    Parameters
+    ----------
+    config : Config
+    data : Path
+    """
+
+    def __init__(self, config: Config, data: Path) -> None:
+        self.config, self.data = config, data
+        self.addresses = Addresses.of(config.server.simulator_port)
+        self.run_name = os.environ.get(RUN_VARIABLE, "")
+        self.account_id = f"practice-{self.run_name}" if self.run_name else "practice"
+        self.start_up = StartUp(show)
+        self.notifier = LogNotifier()
+        self.deployments: tuple[Deployment, ...] = ()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    async def run(self) -> int:
+        """Start, serve until told to end, and leave everything in order."""
+        step = self.start_up.step
+        try:
+            await step("config", self._config)
+            await step("login", self._login)
+            await step("master", self._master)
+            await step("journal", self._journal)
+            await step("reconcile", self._reconcile)
+            await step("feed", self._feed)
+            await step("webhook", self._webhook)
+            await step("schedule", self._schedule)
+        except StartUpError as error:
+            show(str(error))
+            await self._end()
+            return 1
+        gc.freeze()
+        self.system.ready = True
+        show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
+        self.tasks.append(asyncio.create_task(self.link.run()))
+        stopped = asyncio.create_task(self.runner.stopped.wait())
+        await asyncio.wait({self.server_task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        self.system.ready = False
+        code = 1 if self.runner.stopped_because else 0
+        stopped.cancel()
+        await self._end()
+        return code
+
+    # --- the eight steps ----------------------------------------------------------------------------------------
+
+    async def _config(self) -> str:
+        promoted.ensure_practice(self.data, self.config.strategy)
+        self.deployments = tuple(item for item in promoted.load_all(self.data) if item.account == "practice")
+        for item in self.deployments:
+            if item.plan.is_synthetic:
+                raise BadInput(
+                    f"deployment {item.name} trades the index as a future, which no broker lists; "
+                    "promote it with atm_option"
+                )
+        self.clock = PracticeClock(await asyncio.to_thread(self._market_time))
+        return f"{len(self.deployments)} deployments on the practice account, data in {self.data}"
+
+    async def _login(self) -> str:
+        await asyncio.to_thread(read_profile, PRACTICE_CLIENT, PRACTICE_TOKEN, base_url=self.addresses.rest)
+        rest = self.addresses.rest
+        self.data_client = DhanClient(rest, PRACTICE_CLIENT, PRACTICE_TOKEN, Endpoint.DATA)
+        client = DhanClient(rest, PRACTICE_CLIENT, PRACTICE_TOKEN, Endpoint.ORDERS)
+        self.broker = DhanBroker(client, self.clock.now)
+        return f"client {PRACTICE_CLIENT} at {self.addresses.root}"
+
+    async def _master(self) -> str:
+        self.listings = await asyncio.to_thread(self.load_listings, self.clock.now().date())
+        return f"contracts of {', '.join(self._symbols)} on {self.clock.now().date()}"
+
+    async def _journal(self) -> str:
+        folder = self.data / "journal"
+        self.journal = SqliteJournal(folder / "journal.db")
+        loop = asyncio.get_running_loop()
+        self.tape = Tape(self.data / "tape", self.account_id)
+        lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
+        self.feed = DhanFeed(self.addresses.ws("/feed"), PRACTICE_CLIENT, PRACTICE_TOKEN)
+        self.updates = DhanOrderUpdates(self.addresses.ws("/order-update"), PRACTICE_CLIENT, PRACTICE_TOKEN)
+        self.runner = Runner(
+            make_engine=self._make_engine,
+            journal=self.journal,
+            tape=self.tape,
+            ledger=DayLedger(charge_table()),
+            lanes=lanes,
+            feed=self.feed,
+            clock=self.clock,
+            notifier=self.notifier,
+            first_seq=self.journal.last_seq + 1,
+        )
+        self.journal.start(loop, self.runner.on_journal_failure)
+        entries = self.journal.read_day(self.account_id, self.clock.now().date())
+        self.runner.recover(entries)
+        self.runner.start(loop)
+        return f"{len(entries)} entries of {self.account_id} today"
+
+    async def _reconcile(self) -> str:
+        self._build_system()
+        await self.day.open(self.clock.now().date(), fresh_listings=False)
+        self._follow_the_latch()
+        self.runner.lanes.look(TakeSnapshot(reason="start-up"))
+        await self.runner.drained()
+        last = self.runner.engine.book.last_reconciled
+        if last is None:
+            raise BrokerUnavailable("the broker's orders and positions could not be read; unknown is not flat")
+        named = "; ".join(last.differences) or "broker and book agree"
+        held = len(self.runner.engine.book.live_positions())
+        return f"{held} positions held; {named}"
+
+    async def _feed(self) -> str:
+        connected = asyncio.Event()
+
+        def on_state(up: bool, reason: str) -> None:
+            self.system.watch.feed_state(up, reason)
+            if up:
+                connected.set()
+
+        def on_orders_state(up: bool, reason: str) -> None:
+            back = up and not self.system.watch.orders_connected
+            self.system.watch.orders_state(up, reason)
+            if back:
+                # The socket replays nothing: what was missed is read from the order book.
+                self.runner.lanes.look(TakeSnapshot(reason="order socket connected"))
+
+        self.tasks.append(asyncio.create_task(self.feed.run(self._on_quote, on_state)))
+        self.tasks.append(asyncio.create_task(self.updates.run(self.link.take_order, on_orders_state)))
+        await asyncio.wait_for(connected.wait(), 10)
+        return f"{self.addresses.root}: quotes and order updates"
+
+    async def _webhook(self) -> str:
+        port = self.config.server.engine_port
+        settings = uvicorn.Config(
+            create_app(self.system),
+            host="127.0.0.1",
+            port=port,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=2,
+        )
+        self.server = uvicorn.Server(settings)
+        self.server_task = asyncio.create_task(self._serve())
+        for _ in range(500):
+            if self.server.started:
+                return self._url
+            if self.server_task.done():
+                break
+            await asyncio.sleep(0.01)
+        raise BadInput(f"port {port} on 127.0.0.1 cannot be opened; is another engine running? (WORKBENCH_ENGINE_PORT)")
+
+    async def _schedule(self) -> str:
+        self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self._speed)
+        self.schedule.start()
+        return self._plan_day(self.clock.now().date())
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def load_listings(self, day: dt.date) -> Listings:
+        """Fetch the day's instrument master, verify it, and keep only the deployed underlyings of it."""
+        folder = self.data / "instruments"
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched, kept = folder / "practice-master.part.csv", folder / "practice-master.csv"
+        kept.unlink(missing_ok=True)  # another practice day lists other contracts: no comparison of row counts
+        download_master(self.addresses.http("/api-data/api-scrip-master-detailed.csv"), fetched)
+        install_master(fetched, kept, underlyings=self._symbols)
+        master = InstrumentMaster.load(kept, self._symbols, on=day)
+        return Listings(master, contract_table())
+
+    def _make_engine(self) -> Engine:
+        risk, trading = self.config.risk, self.config.trading
+        limits = Limits(
+            max_trades_per_day=risk.max_trades_per_day,
+            max_daily_loss=risk.max_daily_loss,
+            risk_per_trade_pct=risk.risk_per_trade_pct,
+            capital=risk.capital,
+            max_alert_age_s=risk.max_alert_age_s,
+            min_premium=risk.min_premium,
+            max_premium=risk.max_premium,
+            no_entry_before=trading.no_entry_before,
+            no_entry_after=trading.no_entry_after,
+            square_off_at=trading.square_off_at,
+        )
+        return Engine(
+            EngineConfig(
+                account_id=self.account_id,
+                mode=Mode.PRACTICE,
+                deployments=self.deployments,
+                calendar=calendar(),
+                listings=self.listings,
+                charges=charge_table(),
+                limits=limits,
+                id_prefix=f"p{self.run_name[:5]}",
+            )
+        )
+
+    def _build_system(self) -> None:
+        watch = FeedWatch(stale_after_s=None)
+        desk = AlertDesk(
+            deployments=self.deployments,
+            mode=Mode.PRACTICE,
+            calendar=calendar(),
+            max_age_s=self.config.risk.max_alert_age_s,
+            spot=self._spot,
+            scope=self.run_name,
+        )
+        history = DhanHistory(self.data_client.api, self._index, calendar(), self.clock.now)
+        self.source = SignalSource(
+            deployments=self.deployments,
+            key_of=lambda symbol: self._index(symbol).key,
+            calendar=calendar(),
+            history=history,
+            enqueue=self.runner.enqueue,
+        )
+        self.source.start(asyncio.get_running_loop())
+        given = self.config.secrets.admin_token
+        facts = {"mode": "practice", "account": self.account_id, **self._simulator_facts()}
+        self.system = LiveSystem(
+            runner=self.runner,
+            mode=Mode.PRACTICE,
+            calendar=calendar(),
+            alerts=desk,
+            watch=watch,
+            admin_token=admin_token(self.data / "journal", given.get_secret_value() if given else None),
+            notices=lambda: [
+                {"level": item.level, "text": item.text, "at": item.at.isoformat()} for item in self.notifier.notices
+            ],
+            report=exporter(self.data, self.journal, self.account_id, facts),
+            candles=self.source.latest,
+        )
+        self.day = TradingDay(
+            self.system, self.source, load_listings=self.load_listings, on_listings=self._take_listings
+        )
+        self.link = PracticeLink(
+            self.addresses.ws("/simulator/sync"),
+            clock=self.clock,
+            feed=self.feed,
+            updates=self.updates,
+            enqueue=self.runner.enqueue,
+            drained=self._drained,
+            on_second=second_hand(self.system, self.source),
+            on_state=self._on_market_state,
+        )
+
+    def _on_quote(self, quote: Quote, received: float) -> None:
+        self.system.watch.saw_quote(received)
+        if quote.key.startswith(Segment.NSE_FNO.value):
+            # The wire cannot say it: in practice every derivative is priced by the model.
+            quote = replace(quote, model=True)
+        self.source.on_quote(quote)
+        self.link.take_quote(quote)
+
+    async def _drained(self) -> None:
+        await self.source.drained()
+        await self.runner.drained()
+
+    async def _on_market_state(self, state: str, moment: dt.datetime) -> None:
+        await self.day.on_market_state(state, moment)
+        if state == "waiting":
+            self._plan_day(moment.date())
+
+    def _plan_day(self, day: dt.date) -> str:
+        session = calendar().session(MARKET, day)
+        if session is None:
+            return f"{day} is no trading day"
+        points = self.schedule.plan_day(session, self.system.last_entry())
+        return ", ".join(f"{point.name} {point.at:%H:%M}" for point in points) or "nothing left of the day"
+
+    def _take_listings(self, listings: Listings) -> None:
+        self.listings = listings
+
+    def _spot(self, symbol: str) -> Decimal | None:
+        return self.system.spot(symbol)
+
+    def _index(self, symbol: str) -> Any:
+        return self.listings.instruments.index(symbol)
+
+    def _follow_the_latch(self) -> None:
+        """A latched HALT holds over every restart, until a person resumes."""
+        folder = self.data / "journal"
+        reason = read_latch(folder)
+        if reason is None and not self.config.trading.enabled:
+            reason = "trading.enabled is false in workbench.yaml"
+        if reason is not None:
+            self.runner.enqueue(OperatorOrdered(command=Operator.HALT, reason=reason, who="start-up"))
+
+        def listen(message: Any, _decision: Any) -> None:
+            if isinstance(message, OperatorOrdered) and message.command is Operator.RESUME:
+                clear_latch(folder)
+
+        self.runner.listeners.append(listen)
+
+    def _market_time(self) -> dt.datetime:
+        return dt.datetime.fromisoformat(self._clock_facts()["now"])
+
+    def _speed(self) -> float:
+        return self._pace
+
+    def _simulator_facts(self) -> dict[str, Any]:
+        told = self._clock_facts()
+        self._pace = 0.0 if told["speed"] == "max" else float(told["speed"])
+        return {"market": told.get("facts", {}), "speed": told["speed"]}
+
+    def _clock_facts(self) -> dict[str, Any]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        give_up = time.monotonic() + SIMULATOR_PATIENCE_S
+        while True:
+            try:
+                with opener.open(self.addresses.http("/simulator/clock"), timeout=5) as reply:
+                    body: dict[str, Any] = json.loads(reply.read())
+                return body
+            except OSError:
+                # Both are started together: the simulator may still be making its market.
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+
+    @property
+    def _symbols(self) -> tuple[str, ...]:
+        return tuple(sorted({item.symbol for item in self.deployments}))
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.config.server.engine_port}"
+
+    async def _serve(self) -> None:
+        try:
+            await self.server.serve()
+        except SystemExit as error:  # uvicorn leaves this way when the port is taken
+            log.error("the API could not start: %s", error)
+
+    async def _end(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if hasattr(self, "schedule"):
+            self.schedule.stop()
+        if hasattr(self, "server"):
+            self.server.should_exit = True
+            await asyncio.gather(self.server_task, return_exceptions=True)
+        if hasattr(self, "source"):
+            await asyncio.to_thread(self.source.close)
+        if hasattr(self, "runner"):
+            self.runner.stop("the process ends")
+            await asyncio.to_thread(self.runner.lanes.close)
+            self.tape.close()
+        if hasattr(self, "journal"):
+            await asyncio.to_thread(self.journal.close)
+
+
+def show(line: str) -> None:
+    """Print one line of the start-up at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def run(args: argparse.Namespace) -> int:
+    """``workbench engine``."""
+    if args.mode != "practice":
+        raise WorkbenchError(
+            f"mode {args.mode} is not carried out by this version yet; practice is: workbench up --mode practice"
+        )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for noisy in ("apscheduler", "websockets", "httpx", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return asyncio.run(EngineProcess(load(), data_dir()).run())

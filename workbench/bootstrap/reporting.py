@@ -1,0 +1,69 @@
+"""The daily report: the engine's day export, rendered by the report room; with the engine down the journal is read."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.bootstrap.client import EngineClient, EngineNotRunning
+from workbench.core.errors import BadInput
+from workbench.reference import charge_table
+
+if TYPE_CHECKING:
+    from workbench.storage.journal import SqliteJournal
+
+
+def daily(data: Path, day: dt.date, client: EngineClient) -> dict[str, Any]:
+    """Export a day and render its report.
+
+    The running engine is asked for the export, since it alone may read its journal; with no engine running the journal
+    is opened here, under the same lock.
+    """
+    from workbench.reports.daily import render_daily
+
+    try:
+        exported = client.post("/api/report", {"day": day.isoformat()})
+    except EngineNotRunning:
+        exported = export_from_journal(data, day)
+    html = render_daily(data / "reports" / day.isoformat())
+    return {"day": day.isoformat(), "export": exported, "html": str(html)}
+
+
+def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
+    """Write the day export from the journal on disk; the engine must be down."""
+    from workbench.storage.journal import SqliteJournal
+
+    journal = SqliteJournal(data / "journal" / "journal.db")
+    try:
+        accounts = [name for name in journal.accounts() if day in journal.days(name)]
+        if not accounts:
+            raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
+        return exporter(data, journal, accounts[-1])(day)
+    finally:
+        journal.close()
+
+
+def exporter(
+    data: Path, journal: SqliteJournal, account_id: str, facts: Mapping[str, Any] | None = None
+) -> Callable[[dt.date], Mapping[str, Any]]:
+    """Give the function that exports a day of an account: journal and tape in, report folder out."""
+    from workbench.storage.export import export_day
+    from workbench.storage.tape import read_tape, tape_path
+
+    def export(day: dt.date) -> dict[str, Any]:
+        entries = journal.read_day(account_id, day)
+        if not entries:
+            raise BadInput(f"account {account_id} has no entries of {day}")
+        tape = tape_path(data / "tape", account_id, day)
+        done = export_day(
+            data / "reports",
+            entries,
+            charges=charge_table(),
+            tape=read_tape(tape) if tape.is_file() else (),
+            facts=facts,
+        )
+        return {"folder": str(done.folder), "day": day.isoformat(), "trades": done.trades, "net": str(done.net)}
+
+    return export

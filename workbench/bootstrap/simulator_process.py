@@ -1,0 +1,74 @@
+"""The simulator process: a market, the dated tables and Dhan's wire on 127.0.0.1."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from workbench.bootstrap.desk import day as read_day
+from workbench.config import data_dir, load
+from workbench.core.errors import BadInput
+from workbench.core.session import IST
+from workbench.reference import calendar, charge_table, contract_table
+
+FIRST_SYNTHETIC_DAY = dt.date(2026, 9, 28)
+"""The first day after the shipped sample; fixed, so that a seed gives the same market whenever it is started."""
+
+if TYPE_CHECKING:
+    from workbench.simulator.market import Market
+
+
+def run(args: argparse.Namespace) -> int:
+    """``workbench simulator``."""
+    from workbench.simulator.exchange import Simulator, SimulatorConfig
+    from workbench.simulator.server import serve
+
+    config = SimulatorConfig(speed=read_speed(args.speed))
+    simulator = Simulator(make_market(args.market), calendar(), contract_table(), charge_table(), config)
+    serve(simulator, port=load().server.simulator_port)
+    return 0
+
+
+def read_speed(text: str) -> float | None:
+    """Market seconds a real second; ``max`` is lockstep (None)."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        raise BadInput(f"--speed {text!r}: give a number above zero, or max") from None
+    if not 0 < speed <= 10_000:
+        raise BadInput(f"--speed {text}: give a number above zero (at most 10000), or max")
+    return speed
+
+
+def make_market(text: str) -> Market:
+    """Make the market that ``--market`` names."""
+    from workbench.simulator.market import SyntheticMarket
+
+    kind, _, rest = text.partition(":")
+    if kind == "synthetic" and rest.isdigit():
+        # The market of a seed is the same on every day that it is started.
+        return SyntheticMarket(int(rest), calendar(), FIRST_SYNTHETIC_DAY)
+    if kind == "recorded":
+        symbol, _, text_day = rest.partition(":")
+        wanted = read_day(text_day, "--market day")
+        if symbol and wanted is not None:
+            return recorded(symbol, wanted)
+    raise BadInput(f"--market {text!r} is not understood; write synthetic:7 or recorded:NIFTY:2022-06-15")
+
+
+def recorded(symbol: str, wanted: dt.date) -> Market:
+    """Give a recorded day of the bar store."""
+    from workbench.data.bar_store import BarStore
+    from workbench.simulator.market import RecordedMarket
+
+    store = BarStore(data_dir() / "bars", calendar())
+    frame = store.read(symbol, "1m", wanted, wanted)
+
+    def history(name: str, start: dt.date, end: dt.date) -> Any:
+        first = dt.datetime(start.year, start.month, start.day, tzinfo=IST)
+        return store.read(name, "1m", first, end)
+
+    return RecordedMarket(wanted, {symbol: frame}, history, calendar())
