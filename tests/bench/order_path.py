@@ -1,0 +1,231 @@
+"""From an alert's first byte to the last byte of its order at the broker, with the durable row before it.
+
+Alerts go to a running engine by turns as BUY and as ``position: flat``, so that each leads to an order: an entry, and
+the change of the resting stop into an exit. After each, the same is measured on the floor: a bare FastAPI route that
+writes one fsynced row and calls ``dhanhq``. Both are stamped by the same recorder on one clock.
+
+A sample counts when our order came; what did not lead to one (an entry that waited for a first quote, a refusal) is
+counted and told, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import psutil
+
+from tests.bench.figures import Bound, Figure, Size, percentile, spread
+from tests.bench.recorder import OrderWrite, Recorder
+from tests.bench.sender import Sent, get, send
+from tests.bench.stand import ALERTED, LINK, Stand, stand
+from workbench.testing.wire_stub import free_port
+
+STEP_S = 20.0
+QUIET_S = 0.15
+LONGEST_S = 420.0
+
+
+class NoOrderError(OSError):
+    """The stand did not do what the bench needs."""
+
+
+@dataclass(slots=True)
+class Samples:
+    """Milliseconds of one side."""
+
+    to_order: list[float] = field(default_factory=list)
+    to_answer: list[float] = field(default_factory=list)
+
+    def add(self, sent: Sent, order: OrderWrite) -> float:
+        """Take one sample; give its milliseconds to the order."""
+        self.to_order.append((order.at_ns - sent.at_ns) / 1e6)
+        self.to_answer.append((sent.answered_ns - sent.at_ns) / 1e6)
+        return self.to_order[-1]
+
+
+@dataclass(slots=True)
+class Course:
+    """Everything that one run needs and finds."""
+
+    made: Stand
+    floor: Recorder
+    floor_port: int
+    ours: Samples = field(default_factory=Samples)
+    entries: list[float] = field(default_factory=list)
+    exits: list[float] = field(default_factory=list)
+    bare: Samples = field(default_factory=Samples)
+    without: Counter[str] = field(default_factory=Counter)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    units: int = 0
+
+
+def measure(size: Size) -> Iterator[Figure]:
+    """Run the course and give its figures."""
+    with ExitStack() as stack:
+        made = stack.enter_context(stand())
+        floor = stack.enter_context(Recorder())
+        course = Course(made, floor, free_port())
+        database = made.folder / "floor.db"
+        command = [sys.executable, "-m", "tests.bench.floor_app", str(course.floor_port)]
+        command += [f"http://127.0.0.1:{floor.port}/v2", str(database)]
+        made.child("floor", command, simulator_port=made.simulator_port).wait_for(course.floor_port, "/health", 30)
+        engine = made.engine()
+        engine.wait_for(made.engine_port, "/health", 60)
+        try:
+            run(course, size.alerts)
+        except OSError as error:
+            raise NoOrderError(f"{error}; the engine's last words: {engine.tail()}") from error
+        told = get(made.engine_port, "/api/status")
+        memory = psutil.Process(told["pid"]).memory_info().rss / 2**20
+    yield from figures(course)
+    bounds = (Bound(of="value", limit=200.0),)
+    yield Figure(name="engine memory after the alerts", unit="MB", stats={"value": memory}, n=1, bounds=bounds)
+
+
+def figures(course: Course) -> Iterator[Figure]:
+    """Give the figures of a run."""
+    ours, bare = course.ours, course.bare
+    n = len(ours.to_order)
+    promised = (Bound(of="p50", limit=5.0), Bound(of="p99", limit=20.0))
+    notes = {"without_an_order": dict(course.without)}
+    yield Figure(
+        name="alert to order at the broker", unit="ms", stats=spread(ours.to_order), n=n, bounds=promised, notes=notes
+    )
+    for name, values in (("of these, entries", course.entries), ("of these, exits", course.exits)):
+        yield Figure(name=name, unit="ms", stats=spread(values), n=len(values))
+    floor_n = len(bare.to_order)
+    yield Figure(name="floor: alert to order, bare", unit="ms", stats=spread(bare.to_order), n=floor_n)
+    ratio = percentile(ours.to_order, 50) / percentile(bare.to_order, 50)
+    bounds = (Bound(of="p50", limit=2.0),)
+    yield Figure(name="alert to order over the floor", unit="ratio", stats={"p50": ratio}, n=n, bounds=bounds)
+    yield Figure(name="alert to its answer", unit="ms", stats=spread(ours.to_answer), n=n)
+
+
+def run(course: Course, alerts: int) -> None:
+    """Send alerts by turns until there are enough samples or the time is over."""
+    until = time.monotonic() + LONGEST_S
+    _until(lambda: _health(course)["market_open"], "the market opens", 60)
+    _warm_up(course)
+    while len(course.ours.to_order) < alerts and time.monotonic() < until:
+        entered = _alert(course, {"side": "BUY", "timeframe": "1m"}, course.entries)
+        _floor(course)
+        if not entered:
+            continue
+        _until(lambda: _is_protected(course), "the position has its stop at the broker", STEP_S)
+        _alert(course, {"position": "flat"}, course.exits)
+        _floor(course)
+        _until(lambda: not _mine(course), "the position is closed", STEP_S)
+    if not course.ours.to_order:
+        raise NoOrderError(f"no alert led to an order: {dict(course.without)}")
+
+
+def _warm_up(course: Course) -> None:
+    """One round that does not count: connections open, code is loaded; the floor gets as much."""
+    waste: list[float] = []
+    _until(lambda: _spot(course) is not None, "the spot has a price", STEP_S)
+    time.sleep(1.0)
+    for _ in range(20):
+        if _alert(course, {"side": "BUY", "timeframe": "1m"}, waste):
+            break
+        time.sleep(0.5)
+    _until(lambda: _is_protected(course), "the first position has its stop at the broker", STEP_S)
+    course.units = _mine(course)[0]["planned_units"]
+    _alert(course, {"position": "flat"}, waste)
+    _until(lambda: not _mine(course), "the first position is closed", STEP_S)
+    for _ in range(3):
+        _floor(course)
+    course.ours, course.bare, course.without = Samples(), Samples(), Counter()
+
+
+def _alert(course: Course, body: dict[str, Any], into: list[float]) -> bool:
+    """Send one alert when all is quiet; tell whether our order came."""
+    recorder, number = course.made.recorder, next(course.numbers)
+    told = {"strategy": ALERTED, "symbol": "NIFTY", "timestamp": _health(course)["now"], "id": f"bench-{number}"}
+    if "side" in body:
+        told["price"] = _spot(course)
+    _quiet(recorder)
+    seen = recorder.count
+    sent = send(course.made.engine_port, f"/webhook/{LINK}", told | body)
+    if sent.status != 200:
+        course.without[f"HTTP {sent.status}: {sent.answer.get('error')}"] += 1
+        return False
+    fate = sent.answer.get("fate")
+    if fate not in ("entered", "exited"):
+        course.without[f"{fate}: {sent.answer.get('gate')} {sent.answer.get('reason')}"] += 1
+        _until(lambda: not _mine(course), "nothing is held", STEP_S)
+        return False
+    order = _own_order(course, seen)
+    if order is None:
+        raise NoOrderError(f"the alert was {fate} and no order came in {STEP_S:g} s")
+    into.append(course.ours.add(sent, order))
+    return True
+
+
+def _own_order(course: Course, seen: int) -> OrderWrite | None:
+    """Wait for an order of our size; a strategy's has more lots."""
+    while (order := course.made.recorder.next_write(seen, STEP_S)) is not None:
+        if not course.units or json.loads(order.body)["quantity"] == course.units:
+            return order
+        seen += 1
+    return None
+
+
+def _floor(course: Course) -> None:
+    """The same on the floor."""
+    seen = course.floor.count
+    body = {"strategy": ALERTED, "symbol": "NIFTY", "side": "BUY", "timeframe": "1m", "price": 25000.05}
+    sent = send(course.floor_port, "/alert", body)
+    order = course.floor.next_write(seen, STEP_S)
+    if sent.status != 200 or order is None:
+        raise NoOrderError(f"the floor answered {sent.status} and sent no order")
+    if "floor-1" not in json.loads(order.body)["correlationId"]:
+        raise NoOrderError("the floor sent another order than its own")
+    course.bare.add(sent, order)
+
+
+def _health(course: Course) -> dict[str, Any]:
+    told: dict[str, Any] = get(course.made.engine_port, "/health")
+    return told
+
+
+def _spot(course: Course) -> float | None:
+    try:
+        price: float | None = get(course.made.engine_port, "/live/spot-price")["price"]
+    except OSError:
+        return None
+    return price
+
+
+def _mine(course: Course) -> list[dict[str, Any]]:
+    return [item for item in get(course.made.engine_port, "/live/positions") if item["deployment"] == ALERTED]
+
+
+def _is_protected(course: Course) -> bool:
+    mine = _mine(course)
+    return bool(mine) and mine[0]["protection"] == "at_broker" and mine[0]["units"] == mine[0]["planned_units"]
+
+
+def _quiet(recorder: Recorder) -> None:
+    """Wait until no order has gone for a moment: a strategy may trade just now."""
+    seen = recorder.count
+    while True:
+        time.sleep(QUIET_S)
+        if recorder.count == seen:
+            return
+        seen = recorder.count
+
+
+def _until(is_so: Any, what: str, timeout_s: float) -> None:
+    until = time.monotonic() + timeout_s
+    while not is_so():
+        if time.monotonic() > until:
+            raise NoOrderError(f"waited {timeout_s:g} s in vain until {what}")
+        time.sleep(0.03)
