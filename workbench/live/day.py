@@ -1,7 +1,7 @@
 """A trading day from its opening to its report: what happens when a day begins and when it ends.
 
-Invariant: a day is opened in one order (listings, engine, bars) and its export is written after the last event is on
-the disk.
+Invariant: a day is opened in one order (listings, engine, the broker's truth, bars) and its export is written after the
+last event is on the disk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from workbench.core.errors import WorkbenchError
 from workbench.core.legs import Listings
-from workbench.core.messages import DayBegan, Level
+from workbench.core.messages import DayBegan, Level, TakeSnapshot
 from workbench.live.signal_source import SignalSource
 from workbench.live.system import LiveSystem
 
@@ -55,6 +55,8 @@ class TradingDay:
             self._on_listings(listings)
             runner.engine.list_instruments(listings)
         runner.enqueue(DayBegan(day=day))
+        await runner.drained()
+        runner.lanes.look(TakeSnapshot(reason=f"{day} is opened"))
         await runner.drained()
         if self.source is not None:
             self.source.open_day(day, self.system.now)

@@ -66,6 +66,11 @@ class OrderLanes:
         """Begin; `deliver` is called on the loop with every answer."""
         self._loop, self._deliver = loop, deliver
 
+    async def warm_up(self, work: Callable[[Broker], object]) -> None:
+        """Do something in each lane's own thread before it is needed (open the connection that lives there)."""
+        lanes = ((self._entry_lane, self._entries), (self._exit_lane, self._exits), (self._read_lane, self._reader))
+        await asyncio.gather(*(asyncio.wrap_future(lane.submit(work, broker)) for lane, broker in lanes))
+
     def write(self, command: Write, ticket: OrderTicket | None) -> None:
         """Send an order, a change or a cancellation; `ticket` is the order that a change is for."""
         is_exit = command.ticket.purpose is not Purpose.ENTRY if isinstance(command, PlaceOrder) else command.is_exit

@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 LATE_S = 1.0
 """Real seconds to wait for a second's packets; then a counter is off (a reconnect) and is set anew."""
+
+_DERIVATIVES = ("NSE_FNO:", "BSE_FNO:")
 
 
 class Counting(Protocol):
@@ -112,8 +114,9 @@ class PracticeLink:
         self.connected = asyncio.Event()
 
     def take_quote(self, quote: Quote) -> None:
-        """Keep a quote for its second."""
-        self._quotes.append(quote)
+        """Keep a quote for its second; derivatives of a practice market are priced by the model, and marked so."""
+        modelled = quote.key.startswith(_DERIVATIVES) and not quote.model
+        self._quotes.append(replace(quote, model=True) if modelled else quote)
 
     def take_order(self, order: BrokerOrder) -> None:
         """Keep an order update for its second; where time flows, it is handed on at once."""

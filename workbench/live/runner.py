@@ -34,6 +34,7 @@ from workbench.core.messages import (
     Outcome,
     PlaceOrder,
     QuoteReceived,
+    SnapshotTaken,
     Subscribe,
     TakeSnapshot,
     TimerBeat,
@@ -225,9 +226,10 @@ class Runner:
             decision = self.engine.handle(message, now=now)
         except Exception as error:  # noqa: BLE001 - the outermost loop: one account freezes, the process lives
             decision = self._fault(message, now, error)
-        idle = isinstance(message, QuoteReceived | TimerBeat) and not decision.events
+        idle = isinstance(message, QuoteReceived | TimerBeat | SnapshotTaken) and not decision.events
         if idle:
-            self.tape.write(seq, now, message.quote if isinstance(message, QuoteReceived) else None)
+            if not isinstance(message, SnapshotTaken):
+                self.tape.write(seq, now, message.quote if isinstance(message, QuoteReceived) else None)
             if not decision.commands and waiter is None:
                 return
         release = _Release(decision, durable=idle, waiter=waiter)

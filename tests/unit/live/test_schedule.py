@@ -1,0 +1,91 @@
+"""The calendar of the day: market times become wall times, and a point fires once, never early."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from workbench.core.instrument import Segment
+from workbench.core.session import IST
+from workbench.live.schedule import ClockTrigger, DaySchedule, points_of
+from workbench.reference import calendar
+
+WALL = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
+MARKET = datetime(2022, 6, 15, 15, 16, tzinfo=IST)
+SQUARE_OFF = datetime(2022, 6, 15, 15, 17, tzinfo=IST)
+
+
+def trigger(market: datetime, speed: float) -> ClockTrigger:
+    return ClockTrigger(SQUARE_OFF, lambda: market, lambda: speed)
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 60.0), (60.0, 1.0), (10.0, 6.0)])
+def test_a_market_time_is_mapped_to_the_wall(speed: float, seconds: float) -> None:
+    assert trigger(MARKET, speed).get_next_fire_time(None, WALL) == WALL + timedelta(seconds=seconds)
+
+
+def test_while_the_market_stands_still_it_looks_again_each_second() -> None:
+    assert trigger(MARKET, 0.0).get_next_fire_time(None, WALL) == WALL + timedelta(seconds=1)
+
+
+def test_it_does_not_fire_early_and_ends_when_it_has_fired() -> None:
+    early = trigger(SQUARE_OFF - timedelta(seconds=1), 1.0)
+    assert not early.reached()
+    due = trigger(SQUARE_OFF, 1.0)
+    assert due.reached()
+    assert not due.reached()
+    assert due.get_next_fire_time(WALL, WALL) is None
+
+
+def test_the_points_of_an_ordinary_day() -> None:
+    session = calendar().session(Segment.NSE_FNO, date(2022, 6, 15))
+    assert session is not None
+    found = {point.name: point.at.strftime("%H:%M:%S") for point in points_of(session)}
+    assert found == {
+        "pre_open": "09:05:00",
+        "open": "09:15:00",
+        "last_entry": "15:17:00",
+        "square_off": "15:17:00",
+        "close": "15:30:00",
+        "export": "15:30:05",
+    }
+
+
+def test_jobs_run_once_in_order_at_the_speed_of_the_market() -> None:
+    done: list[str] = []
+    session = calendar().session(Segment.NSE_FNO, date(2022, 6, 15))
+    assert session is not None
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        start, speed = loop.time(), 2000.0
+
+        def now() -> datetime:
+            return session.open.replace(hour=15, minute=10) + timedelta(seconds=(loop.time() - start) * speed)
+
+        def job(name: str) -> None:
+            done.append(name)
+
+        async def square_off() -> None:
+            job("square_off")
+
+        async def export() -> None:
+            job("export")
+
+        schedule = DaySchedule({"square_off": square_off, "export": export}, market_now=now, speed=lambda: speed)
+        schedule.start()
+        planned = schedule.plan_day(session)
+        assert [point.name for point in planned] == ["last_entry", "square_off", "close", "export"]
+        assert {item["name"] for item in schedule.upcoming()} == {point.name for point in planned}
+        async with asyncio.timeout(5):
+            while "export" not in schedule.fired:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        schedule.stop()
+        assert schedule.fired.count("square_off") == 1
+        assert schedule.upcoming() == [] or not schedule.fired.count("square_off") > 1
+
+    asyncio.run(run())
+    assert done == ["square_off", "export"]

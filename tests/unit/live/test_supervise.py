@@ -1,0 +1,96 @@
+"""The parent: children end with it, a dead engine comes back, three deaths latch HALT."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from workbench.live.supervise import Child, Supervisor, clear_latch, read_latch, set_latch
+
+SLEEPER = "import time\nwhile True: time.sleep(0.05)"
+DIES = "import sys; sys.exit(3)"
+STUBBORN = """
+import signal, time
+for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+print("deaf", flush=True)
+while True: time.sleep(0.05)
+"""
+
+
+def child(name: str, code: str, *, restart: bool = False) -> Child:
+    return Child(name=name, command=(sys.executable, "-c", code), restart=restart)
+
+
+def run_in_thread(supervisor: Supervisor) -> tuple[threading.Thread, list[int]]:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(supervisor.run()))
+    thread.start()
+    return thread, codes
+
+
+def wait_for(condition: object, limit_s: float = 8.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_all_children_end_with_the_parent(tmp_path: Path) -> None:
+    children = [child("market", SLEEPER), child("engine", SLEEPER, restart=True)]
+    supervisor = Supervisor(children, latch_folder=tmp_path, show=lambda _: None)
+    thread, codes = run_in_thread(supervisor)
+    wait_for(lambda: all(item.is_running for item in children))
+    pids = [item.process.pid for item in children if item.process]
+    supervisor.stop()
+    thread.join(10)
+    assert codes == [0]
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_a_child_that_does_not_listen_is_ended(tmp_path: Path) -> None:
+    deaf = child("engine", STUBBORN)
+    supervisor = Supervisor([deaf], latch_folder=tmp_path, show=lambda _: None, patience_s=0.5)
+    thread, _ = run_in_thread(supervisor)
+    wait_for(lambda: deaf.is_running)
+    time.sleep(0.3)
+    supervisor.stop()
+    thread.join(10)
+    assert not deaf.is_running
+
+
+def test_a_dead_engine_is_started_again_and_three_deaths_latch_halt(tmp_path: Path) -> None:
+    shown: list[str] = []
+    engine = child("engine", DIES, restart=True)
+    supervisor = Supervisor([engine], latch_folder=tmp_path, show=shown.append, backoff_s=(0.01, 0.02, 0.03))
+    thread, codes = run_in_thread(supervisor)
+    wait_for(lambda: read_latch(tmp_path) is not None)
+    assert engine.starts >= 3
+    supervisor.stop()
+    thread.join(10)
+    assert codes == [0]
+    assert "engine died 3 times" in str(read_latch(tmp_path))
+    assert any("starting again" in line for line in shown)
+
+
+def test_the_death_of_another_child_ends_everything(tmp_path: Path) -> None:
+    market, engine = child("market", DIES), child("engine", SLEEPER, restart=True)
+    supervisor = Supervisor([market, engine], latch_folder=tmp_path, show=lambda _: None)
+    assert supervisor.run() == 1
+    assert not engine.is_running
+    assert supervisor.why == "market ended with code 3"
+
+
+def test_a_latch_holds_until_a_person_takes_it_away(tmp_path: Path) -> None:
+    assert read_latch(tmp_path) is None
+    set_latch(tmp_path, "three deaths")
+    assert read_latch(tmp_path) == "three deaths"
+    (tmp_path / "halt.latch").write_text("{broken", encoding="utf-8")
+    assert "cannot be read" in str(read_latch(tmp_path))
+    assert clear_latch(tmp_path)
+    assert not clear_latch(tmp_path)
