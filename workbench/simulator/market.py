@@ -120,7 +120,11 @@ class SyntheticMarket:
             return None
 
     def path(self, symbol: str, day: date) -> DayPath:
-        """Give the seconds of that day; days before it are walked first."""
+        """Give the seconds of that day; days before it are walked first, a day long past is walked again."""
+        days = [each for each, _ in self._closes[symbol]]
+        if (symbol, day) not in self._paths and day in days:
+            place = days.index(day)
+            return self._walk(symbol, day, self._closes[symbol][place - 1][1] if place else LEVELS[symbol])
         while (symbol, day) not in self._paths:
             made = self._closes[symbol]
             following = self.next_day(made[-1][0]) if made else self.first_day
@@ -154,13 +158,14 @@ class SyntheticMarket:
             days.append(day)
         return days[::-1]
 
+    def _walk(self, symbol: str, day: date, before: float) -> DayPath:
+        walk = _WALKS.get(symbol, Walk(symbol))
+        return synthetic_path(walk, trading_session(self._calendar, day), seed=self.seed, before=before)
+
     def _make(self, day: date) -> None:
-        session = trading_session(self._calendar, day)
         for symbol in self.symbols:
             made = self._closes[symbol]
-            walk = _WALKS.get(symbol, Walk(symbol))
-            before = made[-1][1] if made else LEVELS[symbol]
-            path = synthetic_path(walk, session, seed=self.seed, before=before)
+            path = self._walk(symbol, day, made[-1][1] if made else LEVELS[symbol])
             self._paths[symbol, day] = path
             made.append((day, float(path.prices[-1])))
             if len(made) > 2:
