@@ -5,6 +5,7 @@ Invariant: it listens on 127.0.0.1 only, watches no files, tells a visitor no in
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -43,3 +44,18 @@ def command(port: int = PORT) -> list[str]:
     options = {**_OPTIONS, "server.port": str(port)}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
     return [sys.executable, "-m", "streamlit", "run", str(APP), *arguments]
+
+
+def main() -> None:
+    """Run the control app in this very process, so that whoever started it can end it."""
+    parser = argparse.ArgumentParser(description="The control app of the workbench, on 127.0.0.1.")
+    parser.add_argument("--port", type=int, default=PORT)
+    _, _, *arguments = command(parser.parse_args().port)
+    from streamlit.web import cli
+
+    sys.argv = arguments
+    cli.main(prog_name="streamlit")
+
+
+if __name__ == "__main__":
+    main()

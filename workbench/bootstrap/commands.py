@@ -10,13 +10,17 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.client import EngineClient
 from workbench.bootstrap.desk import Desk, day
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from workbench.core.strategy import Strategy
+    from workbench.research.market import Study
 
 
 def data_import(args: argparse.Namespace) -> int:
@@ -46,25 +50,25 @@ def data_show(args: argparse.Namespace) -> int:
 def backtest(args: argparse.Namespace) -> int:
     """``workbench backtest``."""
     desk = Desk()
-    return _print(args, desk.backtest(_strategy(desk, args), **_options(args)).to_dict())
+    return _print(args, desk.backtest(_study(desk, args)).to_dict())
 
 
 def replay(args: argparse.Namespace) -> int:
     """``workbench replay``."""
     desk = Desk()
-    return _print(args, desk.replay(_strategy(desk, args), **_options(args)).to_dict())
+    return _print(args, desk.replay(_study(desk, args)).to_dict())
 
 
 def parity(args: argparse.Namespace) -> int:
     """``workbench parity``."""
     desk = Desk()
-    return _print(args, desk.parity(_strategy(desk, args), **_options(args)).to_dict())
+    return _print(args, desk.parity(_study(desk, args)).to_dict())
 
 
 def check(args: argparse.Namespace) -> int:
     """``workbench check``."""
     desk = Desk()
-    report = desk.check(_strategy(desk, args), **_options(args))
+    report = desk.check(_study(desk, args))
     _print(args, report.to_dict())
     return 0 if report.passed else 1
 
@@ -72,7 +76,7 @@ def check(args: argparse.Namespace) -> int:
 def promote(args: argparse.Namespace) -> int:
     """``workbench promote``."""
     desk = Desk()
-    deployment = desk.promote(args.name, _strategy(desk, args), account=args.account, **_options(args))
+    deployment = desk.promote(args.name, _study(desk, args), account=args.account)
     return _print(args, promoted.public_view(deployment, _engine_url()))
 
 
@@ -176,7 +180,7 @@ def engine(args: argparse.Namespace) -> int:
     return run(args)
 
 
-def _strategy(desk: Desk, args: argparse.Namespace) -> Any:
+def _strategy(desk: Desk, args: argparse.Namespace) -> Strategy:
     values = {}
     for item in args.set:
         name, equals, value = item.partition("=")
@@ -186,14 +190,15 @@ def _strategy(desk: Desk, args: argparse.Namespace) -> Any:
     return desk.strategy(args.strategy, values)
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "symbol": args.symbol,
-        "interval": args.interval,
-        "start": args.start,
-        "end": args.end,
-        "plan": promoted.read_plan(args.plan),
-    }
+def _study(desk: Desk, args: argparse.Namespace) -> Study:
+    return desk.study(
+        _strategy(desk, args),
+        symbol=args.symbol,
+        interval=args.interval,
+        start=args.start,
+        end=args.end,
+        plan=args.plan,
+    )
 
 
 def _engine_url() -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.config import data_dir
 from workbench.core.bars import Interval
+from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput
 from workbench.core.plan import Plan
 from workbench.core.session import IST
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
 
     from workbench.core.strategy import Strategy
     from workbench.data.import_report import ImportReport
-    from workbench.research.backtest import BacktestResult
-    from workbench.research.market import Market
+    from workbench.research.checks import CheckReport
+    from workbench.research.market import Market, Study
+    from workbench.research.parity import ParityReport
+    from workbench.research.trades import StudyResult
+
+
+PROMOTION_DAYS = 90
 
 
 class Desk:
@@ -62,9 +69,18 @@ class Desk:
 
     def import_sample(self) -> ImportReport:
         """Import the generated sample that the project ships."""
-        from workbench.data.sample import shipped_sample
+        return self.import_files([self.sample_file()], symbol="NIFTY", label="start")
 
-        return self.import_files([shipped_sample()], symbol="NIFTY", label="start")
+    def sample_file(self) -> Path:
+        """Where the shipped sample lies; made anew below the data folder where the project's own is not at hand."""
+        from workbench.data.sample import SAMPLE_NAME, write_shipped_sample
+
+        shipped = Path(__file__).resolve().parents[2] / "data" / "sample" / SAMPLE_NAME
+        if shipped.is_file():
+            return shipped
+        folder = self.data / "sample"
+        folder.mkdir(parents=True, exist_ok=True)
+        return write_shipped_sample(calendar(), folder)
 
     def bars(self, symbol: str, interval: str = "5m", start: str | None = None, end: str | None = None) -> pd.DataFrame:
         """Stored bars of the days from `start` to `end`, both included."""
@@ -86,39 +102,84 @@ class Desk:
 
         return Market(calendar=calendar(), contracts=contract_table(), charges=charge_table(), history=self.store)
 
-    def minute_bars(self, symbol: str, start: str | None, end: str | None) -> pd.DataFrame:
-        """The 1-minute grid that fills and exits are looked up on."""
-        return self.bars(symbol, "1m", start, end)
+    def study(
+        self,
+        strategy: Strategy,
+        *,
+        symbol: str = "NIFTY",
+        interval: str = "5m",
+        start: str | None = None,
+        end: str | None = None,
+        plan: Plan | str | None = None,
+    ) -> Study:
+        """Say what is to be studied: a strategy on stored bars, traded by a plan (by name, by file or as it is)."""
+        from workbench.bootstrap.deployments import read_plan
+        from workbench.research.market import Study
 
-    def backtest(self, strategy: Strategy, **options: Any) -> BacktestResult:
-        """Backtest over stored bars; see `workbench.research.backtest.backtest`."""
+        first, last = _days(start, end)
+        chosen = plan if isinstance(plan, Plan) else read_plan(plan)
+        length = Interval.parse(interval)
+        return Study(strategy=strategy, symbol=symbol, interval=length, start=first, end=last, plan=chosen)
+
+    def backtest(self, study: Study) -> StudyResult:
+        """Backtest with vectorbt; see `workbench.research.backtest.backtest`."""
         from workbench.research.backtest import backtest
 
-        return backtest(**self._research(strategy, options))
+        return backtest(study, self.market)
 
-    def replay(self, strategy: Strategy, **options: Any) -> BacktestResult:
-        """Run the live engine over stored bars; see `workbench.research.replay.replay`."""
+    def replay(self, study: Study) -> StudyResult:
+        """Run the live engine over history; see `workbench.research.replay.replay`."""
         from workbench.research.replay import replay
 
-        return replay(**self._research(strategy, options))
+        return replay(study, self.market)
 
-    def _research(self, strategy: Strategy, options: dict[str, Any]) -> dict[str, Any]:
-        symbol = str(options.get("symbol", "NIFTY"))
-        plan = options.get("plan")
-        if not (plan is None or isinstance(plan, Plan)):
-            from workbench.bootstrap.deployments import read_plan
+    def parity(self, study: Study) -> ParityReport:
+        """Compare backtest and replay, decision by decision; see `workbench.research.parity.parity`."""
+        from workbench.research.parity import parity
 
-            plan = read_plan(str(plan))
-        from workbench.bootstrap.deployments import read_plan as named
+        return parity(study, self.market)
 
-        return {
-            "strategy": strategy,
-            "bars": self.minute_bars(symbol, options.get("start"), options.get("end")),
-            "symbol": symbol,
-            "interval": Interval.parse(str(options.get("interval", "5m"))),
-            "plan": plan or named(None),
-            "market": self.market,
-        }
+    def check(self, study: Study) -> CheckReport:
+        """Run the checks that a strategy must pass; see `workbench.research.checks.check`."""
+        from workbench.research.checks import check
+
+        return check(study, self.market)
+
+    def promote(self, name: str, study: Study, *, account: str = "practice") -> Deployment:
+        """Check a study, write its manifest, and make the deployment that the engine will run.
+
+        Without a first day the newest `PROMOTION_DAYS` days of stored bars are studied.
+
+        Raises
+        ------
+        BadInput
+            A check failed that must pass, or a plan that this account does not trade.
+        """
+        from workbench import strategies
+        from workbench.bootstrap import deployments as promoted
+        from workbench.research.promote import Promotion, promote, write_manifest
+
+        if study.start is None:
+            newest = max(each.last for each in self.store.coverage(study.symbol) if each.last is not None)
+            study = replace(study, start=newest.date() - dt.timedelta(days=PROMOTION_DAYS))
+        wish = Promotion(name=name, study=study, account=account, created_at=dt.datetime.now(tz=IST))
+        write_manifest(self.data, promote(wish, self.check(study), self.market))
+        known = {item.name: item for item in promoted.load_all(self.data)}
+        link = known[name].webhook_link if name in known else promoted.new_link(name)
+        deployment = Deployment(
+            name=name,
+            symbol=study.symbol,
+            plan=study.plan,
+            account=account,
+            strategy=study.strategy.name,
+            parameters=dict(study.strategy.parameters()),
+            interval=str(study.interval),
+            webhook_link=link,
+            key_sha256=known[name].key_sha256 if name in known else "",
+            strategy_hash=strategies.code_hash(type(study.strategy)),
+        )
+        promoted.save(self.data, deployment)
+        return deployment
 
 
 def _days(start: str | None, end: str | None) -> tuple[dt.date | None, dt.date | None]:

@@ -68,6 +68,12 @@ RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
 SIMULATOR_PATIENCE_S = 30.0
 """Real seconds to wait for the practice market to answer."""
 
+LOOK_EVERY_S = 10.0
+"""Real seconds between two regular looks at the broker's orders, positions and funds."""
+
+BACKOFF_S = (0.2, 2.0)
+"""First and longest wait before a socket of the practice market is opened again."""
+
 PRACTICE_CLIENT = "1000000001"
 PRACTICE_TOKEN = "practice-token"  # noqa: S105 - the simulator's, no secret
 
@@ -136,6 +142,7 @@ class EngineProcess:
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
         self.tasks.append(asyncio.create_task(self.link.run()))
+        self.tasks.append(asyncio.create_task(self._look_regularly()))
         stopped = asyncio.create_task(self.runner.stopped.wait())
         await asyncio.wait({self.server_task, stopped}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
@@ -176,8 +183,10 @@ class EngineProcess:
         loop = asyncio.get_running_loop()
         self.tape = Tape(self.data / "tape", self.account_id)
         lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
-        self.feed = DhanFeed(self.addresses.ws("/feed"), PRACTICE_CLIENT, PRACTICE_TOKEN)
-        self.updates = DhanOrderUpdates(self.addresses.ws("/order-update"), PRACTICE_CLIENT, PRACTICE_TOKEN)
+        self.feed = DhanFeed(self.addresses.ws("/feed"), PRACTICE_CLIENT, PRACTICE_TOKEN, backoff_s=BACKOFF_S)
+        self.updates = DhanOrderUpdates(
+            self.addresses.ws("/order-update"), PRACTICE_CLIENT, PRACTICE_TOKEN, backoff_s=BACKOFF_S
+        )
         self.runner = Runner(
             make_engine=self._make_engine,
             journal=self.journal,
@@ -359,7 +368,16 @@ class EngineProcess:
     async def _on_market_state(self, state: str, moment: dt.datetime) -> None:
         await self.day.on_market_state(state, moment)
         if state == "waiting":
+            # A new day's book knows nothing: funds, orders and positions are the broker's to tell.
+            self.runner.lanes.look(TakeSnapshot(reason="a day begins"))
+            await self.runner.drained()
             self._plan_day(moment.date())
+
+    async def _look_regularly(self) -> None:
+        """Read the broker's truth from time to time whatever the sockets say (fault S1)."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.runner.lanes.look(TakeSnapshot(reason="a regular look"))
 
     def _plan_day(self, day: dt.date) -> str:
         session = calendar().session(MARKET, day)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from workbench.core.errors import BadInput
 from workbench.reference import charge_table
 
 if TYPE_CHECKING:
+    from workbench.live.edges import DayReporter
     from workbench.storage.journal import SqliteJournal
 
 
@@ -40,14 +41,14 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
         accounts = [name for name in journal.accounts() if day in journal.days(name)]
         if not accounts:
             raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
-        return exporter(data, journal, accounts[-1])(day)
+        return dict(exporter(data, journal, accounts[-1])(day))
     finally:
         journal.close()
 
 
 def exporter(
     data: Path, journal: SqliteJournal, account_id: str, facts: Mapping[str, Any] | None = None
-) -> Callable[[dt.date], Mapping[str, Any]]:
+) -> DayReporter:
     """Give the function that exports a day of an account: journal and tape in, report folder out."""
     from workbench.storage.export import export_day
     from workbench.storage.tape import read_tape, tape_path

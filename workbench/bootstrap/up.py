@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import sys
+from pathlib import Path
 
 from workbench.bootstrap.desk import day as read_day
 from workbench.bootstrap.engine_process import RUN_VARIABLE, show
@@ -17,6 +18,10 @@ from workbench.bootstrap.simulator_process import read_speed
 from workbench.config import Config, data_dir, load
 from workbench.core.errors import BadInput, WorkbenchError
 from workbench.live.supervise import Child, Supervisor
+
+
+PANEL = Path(__file__).resolve().parents[2] / "apps" / "control" / "launch.py"
+"""The control app is a client of the engine's API and is started as a program of its own, never imported."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
         market = f"recorded:{config.strategy.symbol}:{read_day(args.day, '--day')}"
         _must_be_recorded(config.strategy.symbol, args.day)
     ports = [config.server.simulator_port, config.server.engine_port]
+    if not args.no_panel and not PANEL.is_file():
+        raise BadInput(f"the control app is not at {PANEL}; run from a checkout of the project, or with --no-panel")
     if not args.no_panel:
         ports.append(config.server.panel_port)
     _ports_free(ports)
@@ -61,9 +68,8 @@ def _children(config: Config, market: str, speed: str, *, panel: bool) -> list[C
         Child(name="engine", command=[*python, "engine", "--mode", "practice"], env=env, restart=True),
     ]
     if panel:
-        from apps.control.launch import command
-
-        children.append(Child(name="control app", command=command(config.server.panel_port), env=env, restart=True))
+        panel_command = [sys.executable, str(PANEL), "--port", str(config.server.panel_port)]
+        children.append(Child(name="control app", command=panel_command, env=env, restart=True))
     return children
 
 

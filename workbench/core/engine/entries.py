@@ -31,6 +31,8 @@ from workbench.core.sizing import quantity
 ENTRY_BUFFER_PCT = Decimal(1)
 """An entry is a limit this far beyond the best price: it fills like a market order and never at any price."""
 
+OPPOSITE = "the opposite position to close"
+
 
 def on_signal(turn: Turn, signal: SignalRaised) -> None:
     """Carry out one row of a strategy's frame."""
@@ -43,7 +45,8 @@ def on_signal(turn: Turn, signal: SignalRaised) -> None:
     opposite = held is not None and edge is held.plan.direction.opposite
     # An opposite entry leaves by itself, unless the plan ignores it: then the strategy's own exit still counts.
     leaves_by_itself = opposite and deployment.plan.on_opposite is not OnOpposite.IGNORE
-    if held is not None and not leaves_by_itself and exit_called(signal.values, held.plan.direction):
+    is_held = held is not None and not held.exit_reason
+    if held is not None and is_held and not leaves_by_itself and exit_called(signal.values, held.plan.direction):
         turn.decide(subject, deployment.name, "exited", "exit signal", direction=held.plan.direction)
         steering.begin_exit(turn, held.position_id, "signal")
     if edge is None:
@@ -92,18 +95,37 @@ def retry_pending(turn: Turn, deployment: str) -> None:
     if waiting is None:
         return
     if turn.now > waiting.until:
-        del turn.desk.pending[deployment]
-        wish = waiting.wish
-        reason = f"gave up waiting for {waiting.waits_for}"
-        turn.decide(wish.subject, deployment, "denied", reason, gate="no_quote", direction=wish.direction)
+        gate = "stale" if waiting.waits_for == OPPOSITE else "no_quote"
+        drop_pending(turn, deployment, f"gave up waiting for {waiting.waits_for}", gate=gate)
         return
-    if waiting.waits_for == "the opposite position to close" and turn.book.live_of(deployment) is not None:
+    if waiting.waits_for == OPPOSITE and turn.book.live_of(deployment) is not None:
         return
     del turn.desk.pending[deployment]
-    enter(turn, waiting.wish, until=waiting)
+    enter(turn, waiting.wish, waiting)
 
 
-def enter(turn: Turn, wish: Wish, until: Pending | None = None) -> None:
+def drop_pending(turn: Turn, deployment: str, reason: str, gate: str = "withdrawn") -> None:
+    """Give a waiting wish up; it has its line in the record like every other."""
+    waiting = turn.desk.pending.pop(deployment, None)
+    if waiting is not None:
+        wish = waiting.wish
+        turn.decide(wish.subject, deployment, "denied", reason, gate=gate, direction=wish.direction)
+
+
+def drop_all_pending(turn: Turn, reason: str) -> None:
+    """Give every waiting wish up."""
+    for deployment in list(turn.desk.pending):
+        drop_pending(turn, deployment, reason)
+
+
+def _wait(turn: Turn, pending: Pending) -> None:
+    """Let a wish wait; a newer wish takes the place of an older one."""
+    name = pending.wish.deployment.name
+    drop_pending(turn, name, f"a newer wish came: {pending.wish.subject}")
+    turn.desk.pending[name] = pending
+
+
+def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
     """Take a wish through contract, quote, size and gates to an order."""
     deployment = wish.deployment
     session = turn.desk.session(_segment(deployment), turn.now.date())
@@ -116,8 +138,10 @@ def enter(turn: Turn, wish: Wish, until: Pending | None = None) -> None:
         turn.decide(wish.subject, deployment.name, "denied", found.reason, gate="contract", direction=wish.direction)
         return
     if isinstance(found, str):
-        wait = timedelta(seconds=turn.config.quote_wait_s)
-        turn.desk.pending[deployment.name] = until or Pending(wish, turn.now + wait, found)
+        until = turn.now + timedelta(seconds=turn.config.quote_wait_s)
+        if waited is not None and waited.waits_for != OPPOSITE:
+            until = waited.until
+        _wait(turn, Pending(wish, until, found))
         return
     _order(turn, _sized(turn, wish, found))
 
@@ -173,7 +197,7 @@ def _order(turn: Turn, sized: Sized) -> None:
         return
     reason = f"{sized.side.value} {sized.units} {instrument.name} near {sized.price}"
     turn.decide(wish.subject, deployment.name, "entered", reason, direction=wish.direction)
-    position_id = f"P{turn.now:%y%m%d}-{turn.book.trades_today + 1}"
+    position_id = f"P{turn.day:%y%m%d}-{turn.book.trades_today + 1}"
     turn.emit(
         PositionPlanned(
             position_id=position_id,
@@ -270,18 +294,21 @@ def _towards(turn: Turn, wish: Wish) -> None:
     if held.plan.direction is not wish.direction and plan.on_opposite is OnOpposite.IGNORE:
         turn.decide(wish.subject, name, "ignored", "an opposite position is held", direction=wish.direction)
         return
-    if not held.exit_reason:
+    is_leaving = bool(held.exit_reason)
+    if not is_leaving:
         fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE else "exited"
         turn.decide(wish.subject, name, fate, "opposite signal", direction=wish.direction)
         steering.begin_exit(turn, held.position_id, "opposite")
     if plan.on_opposite is OnOpposite.REVERSE or held.plan.direction is wish.direction:
-        turn.desk.pending[name] = Pending(wish, turn.now + wish.max_age, "the opposite position to close")
+        _wait(turn, Pending(wish, turn.now + wish.max_age, OPPOSITE))
         retry_pending(turn, name)
+    elif is_leaving:
+        turn.decide(wish.subject, name, "ignored", f"leaving already: {held.exit_reason}", direction=wish.direction)
 
 
 def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Position | None) -> None:
     """Close what is held, if it is what the alert means; never open anything."""
-    turn.desk.pending.pop(deployment.name, None)
+    drop_pending(turn, deployment.name, f"a newer alert came: {alert.alert_id}")
     if held is None or not _is_meant(alert, deployment, held):
         reason = "nothing is held" if held is None else f"{held.plan.instrument.name} is held, the alert means another"
         turn.decide(alert.alert_id, deployment.name, "nothing_to_exit", reason)
@@ -289,7 +316,7 @@ def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Posit
     if held.exit_reason:
         turn.decide(alert.alert_id, deployment.name, "ignored", f"leaving already: {held.exit_reason}")
         return
-    turn.decide(alert.alert_id, deployment.name, "exited", alert.text or "exit alert")
+    turn.decide(alert.alert_id, deployment.name, "exited", "exit alert")
     steering.begin_exit(turn, held.position_id, "manual" if alert.source == "panel" else "alert")
 
 
