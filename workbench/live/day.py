@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
@@ -117,6 +117,3 @@ async def beat_by_the_wall(
         await asyncio.sleep(due - loop.time())
         on_second(system.now)
         enqueue_beat()
-
-
-Hook = Callable[[], Awaitable[None]]

@@ -191,8 +191,9 @@ def test_a_slow_entry_does_not_hold_an_exit_up(tmp_path: Path) -> None:
             it.clock.pass_s(1)
             started = time.monotonic()
             await it.runner.put(OperatorOrdered(command=Operator.FLATTEN))
-            while not it.broker.changes and not it.broker.of(Purpose.EXIT):
-                await asyncio.sleep(0.001)
+            async with asyncio.timeout(5):
+                while not it.broker.changes and not it.broker.of(Purpose.EXIT):
+                    await asyncio.sleep(0.001)
             assert time.monotonic() - started < 0.2
             await it.runner.drained()
 
