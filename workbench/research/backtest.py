@@ -21,7 +21,7 @@ from workbench.core.money import snap_to_tick
 from workbench.core.plan import OnOpposite, Plan
 from workbench.core.signal import Side
 from workbench.research.calls import Calls, evaluate, too_old
-from workbench.research.grid import RANGE, SESSION_END, Clock, Grid, build_grid, read_clock
+from workbench.research.grid import OPENING, RANGE, SESSION_END, Clock, Grid, build_grid, read_clock
 from workbench.research.leaving import why_left
 from workbench.research.market import Market, Study
 from workbench.research.minutes import Floats, Minutes, read_minutes
@@ -178,7 +178,7 @@ def _trades(records: Any, grid: Grid, minutes: Minutes, calls: Calls, plan: Plan
         day, part = minutes.days[int(minutes.day[entered])], int(grid.part[exit_row])
         if part == SESSION_END:
             exit, reason = Fill(at=minutes.closing_moment(day), price=minutes.price(left, 3)), "session_end"
-        elif part == RANGE:
+        elif part in (OPENING, RANGE):
             price = snap_to_tick(float(record["exit_price"]), day.instrument.tick)
             exit = Fill(at=minutes.moment(left), price=price)
             reason = why_left(minutes, plan.exits, side, entered=entered, left=left, price=price)

@@ -1,10 +1,12 @@
-"""The rows that vectorbt walks over: three a minute, one at the end of each session.
+"""The rows that vectorbt walks over: four a minute, one at the end of each session.
 
-`Portfolio.from_signals` takes one order a row, and looks at stops before signals. So a minute is told in three rows:
+`Portfolio.from_signals` takes one order a row, looks at stops before signals, at the stop before the target whichever
+the open has met, and never inside the bar of an entry. So a minute is told in four rows:
 
 * leaving (`+0`): the open, at which exits that were called fill. It has a price but no range, so no stop is met on it;
 * entering (`+1`): the same open, at which entries fill;
-* the range (`+2`): open, high, low, close, at which stops and targets are met, in the minute of the entry too.
+* opening (`+2`): the same open, at which a stop or a target that it gapped beyond is met;
+* the range (`+3`): open, high, low, close, at which stops and targets are met, in the minute of the entry too.
 
 The row after a session's last minute leaves at the last close what is still held, because the bars ended early.
 
@@ -23,8 +25,8 @@ from workbench.core.plan import OnOpposite, Plan
 from workbench.research.calls import Booleans, Calls
 from workbench.research.minutes import NANOSECONDS, Floats, Ints, Minutes
 
-ROWS = 3
-LEAVING, ENTERING, RANGE, SESSION_END = 0, 1, 2, -1
+ROWS = 4
+LEAVING, ENTERING, OPENING, RANGE, SESSION_END = 0, 1, 2, 3, -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,11 +38,11 @@ class Grid:
     minute : array of int64
         Position of the minute that a row belongs to (the last one for a session's end).
     part : array of int64
-        LEAVING, ENTERING, RANGE or SESSION_END.
+        LEAVING, ENTERING, OPENING, RANGE or SESSION_END.
     price : array of float64
         Where an order of that row fills.
     open, high, low, close : array of float64
-        NaN but on RANGE rows.
+        NaN on rows at which no stop is met.
     size : array of float64
         Units of that day.
     """
@@ -106,11 +108,14 @@ def build_grid(minutes: Minutes, calls: Calls, stale: Booleans, plan: Plan) -> G
         Calls that vectorbt cannot be told, with a pointer to `replay`.
     """
     rows = _lay_rows(minutes)
-    price = minutes.prices(0)[rows.minute]
+    opens = minutes.prices(0)
+    price = opens[rows.minute]
     price[rows.closing] = minutes.prices(3)[rows.minute[rows.closing]]
+    # An opening has no range: nothing lies between its high and its low, and no best price is taken from them.
     ranges = []
-    for column in range(4):
+    for column, opening in enumerate((opens, -np.inf, np.inf, opens)):
         laid = np.full(len(rows.minute), np.nan)
+        laid[rows.base + OPENING] = opening
         laid[rows.base + RANGE] = minutes.prices(column)
         ranges.append(laid)
     lots = np.array([float((plan.lots or 0) * day.instrument.lot) for day in minutes.days])

@@ -34,6 +34,7 @@ class Listed:
     symbol: str
     day: date
     spot: Decimal
+    _expiries: list[date] = field(default_factory=list, compare=False, repr=False)
     _options: dict[date, tuple[Instrument, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     def index(self, underlying: str) -> Instrument:
@@ -53,7 +54,10 @@ class Listed:
 
     def expiries(self, underlying: str) -> Sequence[date]:
         """Expiries with a known lot on that day, ascending."""
-        return [day for day in self.contracts.listed_expiries(underlying, self.day) if self._lot(day)]
+        if not self._expiries:
+            listed = self.contracts.listed_expiries(underlying, self.day)
+            self._expiries.extend(day for day in listed if self._lot(day))
+        return self._expiries
 
     def options(self, underlying: str, expiry: date) -> Sequence[Instrument]:
         """Options of one expiry, twenty strikes to either side of the money, by strike then right."""

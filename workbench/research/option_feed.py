@@ -19,6 +19,7 @@ from workbench.core.bars import Quote
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Instrument, Segment
 from workbench.core.messages import DeploymentChecked
+from workbench.core.position import Position
 from workbench.core.pricing import OptionPricer, inputs_from_closes
 from workbench.core.session import Calendar
 from workbench.core.signal import Direction
@@ -88,11 +89,14 @@ class OptionFeed:
             return
         corners = self._corners(row)
         steps = 1 if self._is_quiet(row, pricer) else STEPS
-        for moment, spot in _travel(self.minutes.moment(row), corners, steps):
+        for number, (moment, spot) in enumerate(_travel(self.minutes.moment(row), corners, steps)):
             self._show_index(moment, Decimal(repr(round(spot, 2))))
-            for instrument in self._watched():
-                self.run.quote(self._priced(pricer, instrument, spot, moment))
-            if self.run.engine.book.live_positions():
+            if number == 0:
+                # A reversal enters another contract in the same moment: it must know a price of it.
+                for instrument in self._watched():
+                    self.run.show(self._priced(pricer, instrument, spot, moment))
+            self._quote_in_play(pricer, spot, moment)
+            if self._live():
                 self.run.beat(moment)
             if not self.run.is_busy:
                 break
@@ -108,20 +112,34 @@ class OptionFeed:
         for attempt in range(8):
             now = moment + timedelta(seconds=2 * attempt)
             self.run.beat(now)
-            for instrument in self._watched():
-                self.run.quote(self._priced(pricer, instrument, spot, now))
+            self._quote_in_play(pricer, spot, now)
             if not self.run.is_busy:
                 return
 
+    def _quote_in_play(self, pricer: OptionPricer, spot: float, moment: datetime) -> None:
+        """Quote what is held or has an order, and what such a quote brings into play."""
+        quoted: set[str] = set()
+        while True:
+            held = {position.plan.instrument.key: position.plan.instrument for position in self._live()}
+            waiting = [item for key, item in held.items() if key not in quoted]
+            if not waiting:
+                return
+            for instrument in waiting:
+                quoted.add(instrument.key)
+                self.run.quote(self._priced(pricer, instrument, spot, moment))
+
+    def _live(self) -> list[Position]:
+        return self.run.engine.book.live_positions()
+
     def _corners(self, row: int) -> list[float]:
         o, h, low, c = (float(self.minutes.price(row, column)) for column in range(4))
-        held = self.run.engine.book.live_positions()
+        held = self._live()
         bullish = not held or held[0].plan.direction is Direction.LONG
         return [o, low, h, c] if bullish else [o, h, low, c]
 
     def _is_quiet(self, row: int, pricer: OptionPricer) -> bool:
         """Tell whether no price that the held option can have in this minute meets an order or the target."""
-        held = self.run.engine.book.live_positions()
+        held = self._live()
         if len(held) != 1 or not held[0].open_quantity:
             return False
         instrument, target = held[0].plan.instrument, held[0].target
