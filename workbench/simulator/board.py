@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 import numpy as np
 
@@ -208,11 +207,6 @@ class Board:
             instrument.lot * (_LEAST_LOTS + (mixed >> 18) % _MORE_LOTS),
             instrument.lot * 3 * second,
         )
-
-
-def decimal_of(price: float, tick: Decimal) -> Decimal:
-    """Give a float price as a decimal on the tick."""
-    return snap_to_tick(price, tick)
 
 
 def model_minutes(listed: Listed, spot: Minutes, pricer: OptionPricer) -> Minutes:

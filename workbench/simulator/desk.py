@@ -39,9 +39,12 @@ class Desk:
     account : Account
     on_change : callable
         Told of every change of an order.
+    first_number : int
+        Orders and trades are numbered from the next one on; a run that must not use the ids of an earlier run of the
+        same day starts elsewhere.
     """
 
-    def __init__(self, account: Account, on_change: Callable[[SimOrder], None]) -> None:
+    def __init__(self, account: Account, on_change: Callable[[SimOrder], None], first_number: int = 0) -> None:
         self.account, self._tell = account, on_change
         self.orders: dict[str, SimOrder] = {}
         self.trades: list[Trade] = []
@@ -50,7 +53,7 @@ class Desk:
         self.reject_next: list[str] = []
         self._books: dict[str, MatchBook] = {}
         self._listed: dict[str, Listed] = {}
-        self._sequence = 0
+        self._first = self._sequence = first_number
         self._squared_off = False
 
     def open_day(self, board: Board, session: Session) -> None:
@@ -304,9 +307,12 @@ class Desk:
             order = self.orders[fill.order_id]
             order.take(fill.quantity, fill.price, self.now)
             trade = Trade(
-                trade_id=f"{len(self.trades) + 1:08d}", order=order, quantity=fill.quantity, price=fill.price,
+                trade_id=f"{self.now:%y%m%d}{self._first + len(self.trades) + 1:08d}",
+                order=order,
+                quantity=fill.quantity,
+                price=fill.price,
                 time=self.now,
-            )  # fmt: skip
+            )
             self.trades.append(trade)
             self.account.take(trade)
             self._tell(order)

@@ -7,7 +7,7 @@ Invariant: one step is one market second: prices first, then matching, then the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -46,6 +46,9 @@ class SimulatorConfig:
         Rupees.
     transit_s : float
         Real seconds that an order is in transit before the exchange sees it; 0 lets it be seen right after the answer.
+    first_number : int
+        Order ids of the day count from the next number on, below ten million. They are the same in every run, as all
+        else, unless a run starts elsewhere so as not to use an earlier run's ids again.
     free_run : bool
         Run without a client that acknowledges (tests and demonstrations).
     closing_s : float
@@ -57,6 +60,7 @@ class SimulatorConfig:
     token: str = "practice-token"  # noqa: S105
     starting_funds: Decimal = Decimal(1_000_000)
     transit_s: float = 0.0
+    first_number: int = 0
     free_run: bool = False
     closing_s: float = 5.0
 
@@ -91,7 +95,7 @@ class Simulator:
         self.feed = FeedHub(self.token, self.client_id)
         self.updates = UpdateHub(self.token, self.client_id)
         self.account = Account(config.starting_funds)
-        self.desk = Desk(self.account, self._changed)
+        self.desk = Desk(self.account, self._changed, config.first_number)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}
         self.open_day(market.first_day)
 
@@ -161,7 +165,7 @@ class Simulator:
 
     def facts(self) -> dict[str, object]:
         """Give what makes the day repeatable, for its manifest."""
-        models = {symbol: asdict(self.pricer(symbol, self.day).inputs) for symbol in self.market.symbols}
+        models = {symbol: self.pricer(symbol, self.day).inputs.as_dict() for symbol in self.market.symbols}
         return {**self.market.facts(), "date": self.day.isoformat(), "pricing": {"model": "black_76", **models}}
 
     def book(self) -> dict[str, object]:

@@ -62,10 +62,6 @@ class Minutes:
     def __len__(self) -> int:
         return len(self.times)
 
-    def until(self, count: int) -> Minutes:
-        """Give the first `count` candles."""
-        return Minutes(self.times[:count], self.open[:count], self.high[:count], self.low[:count], self.close[:count])
-
     @classmethod
     def joined(cls, parts: Iterable[Minutes]) -> Minutes:
         """Put days one after the other."""

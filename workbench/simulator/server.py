@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,8 @@ from workbench.simulator.exchange import Simulator
 from workbench.simulator.faults import FaultGate, FaultKind, read_fault
 from workbench.simulator.rest_data import csv_answer, data_routes
 from workbench.simulator.rest_orders import account_routes, answer, order_routes, read_body
+
+_LOG = logging.getLogger(__name__)
 
 PORT = 8800
 HOST = "127.0.0.1"
@@ -64,10 +67,10 @@ def create_app(application: Application) -> FastAPI:
     async def conducted(_: FastAPI) -> AsyncIterator[None]:
         conductor = application.conductor = Conductor(simulator)
         task = asyncio.create_task(conductor.run())
+        task.add_done_callback(_tell_why_it_stands)
         yield
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.gather(task, return_exceptions=True)
 
     async def authorised(request: Request) -> None:
         headers = request.headers
@@ -93,6 +96,12 @@ def create_app(application: Application) -> FastAPI:
         return answer(error.status_code, {**body, "path": request.url.path})
 
     return app
+
+
+def _tell_why_it_stands(task: asyncio.Task[None]) -> None:
+    """Say aloud why a market moves no more; the sockets stay, so that its book can still be read."""
+    if not task.cancelled() and (why := task.exception()) is not None:
+        _LOG.critical("the market has stopped: %s", why, exc_info=why)
 
 
 def _masters(simulator: Simulator) -> APIRouter:

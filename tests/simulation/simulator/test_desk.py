@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -329,3 +331,66 @@ def test_the_kill_switch_wants_a_flat_account(make: Maker) -> None:
     sim.desk.exit_all()
     assert sim.positions()[0]["netQty"] == 0
     assert sim.desk.kill(active=True)[0] == 200
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_sent_the_book_adds_up(make: Maker, seed: int) -> None:
+    rng = random.Random(seed)
+    sim = make(starting_funds=Decimal(300_000))
+    told: list[str] = []
+    sim.updates.tell = lambda message: told.append(message["Data"]["OrderNo"])  # type: ignore[method-assign]
+    for _ in range(400):
+        sim.step()
+        open_ids = [each.order_id for each in sim.desk.orders.values() if each.status.is_open]
+        dice = rng.random()
+        if dice < 0.25:
+            _send_anything(sim, rng)
+        elif dice < 0.35 and open_ids:
+            sim.desk.cancel(rng.choice(open_ids))
+        elif dice < 0.5 and open_ids:
+            sim.desk.modify(rng.choice(open_ids), {"price": rng.randint(1, 4000) * 0.05})
+    book: dict[str, Any] = sim.book()
+    assert len({each["orderStatus"] for each in book["orders"]}) >= 3, f"seed {seed} sees too little"
+    net: Counter[str] = Counter()
+    for order in book["orders"]:
+        trades = [each for each in book["trades"] if each["orderId"] == order["orderId"]]
+        units = sum(each["tradedQuantity"] for each in trades)
+        assert units == order["filledQty"] == order["quantity"] - order["remainingQuantity"]
+        assert (order["orderStatus"] == "TRADED") == (units == order["quantity"])
+        assert order["orderId"] in told
+        net[order["securityId"]] += units if order["transactionType"] == "BUY" else -units
+    held = {each["securityId"]: each["netQty"] for each in book["positions"]}
+    assert {key: units for key, units in net.items() if units} == {key: units for key, units in held.items() if units}
+    cash = sum(
+        each["tradedPrice"] * each["tradedQuantity"] * (1 if each["transactionType"] == "SELL" else -1)
+        for each in book["trades"]
+    )
+    worth = sum(each["netQty"] * _last_of(sim, each) for each in book["positions"])
+    profit = sum(each["realizedProfit"] + each["unrealizedProfit"] for each in book["positions"])
+    assert profit == pytest.approx(cash + worth, abs=0.01)
+
+
+def _last_of(sim: Simulator, position: dict[str, Any]) -> float:
+    listed = sim.find(position["exchangeSegment"], position["securityId"])
+    assert listed is not None
+    return sim.board.level(listed).last
+
+
+def _send_anything(sim: Simulator, rng: random.Random) -> None:
+    instrument = atm(sim, rng.choice(list(Right)), rng.randint(-2, 2))
+    level = last(sim, instrument)
+    kind = rng.choice(["MARKET", "LIMIT", "STOP_LOSS"])
+    side = rng.choice(["BUY", "SELL"])
+    limit = max(0.05, price(level * rng.uniform(0.9, 1.1)))
+    trigger = max(0.05, price(limit + (-0.5 if side == "BUY" else 0.5)))
+    sim.desk.place(
+        body(
+            instrument,
+            transactionType=side,
+            orderType=kind,
+            price=0 if kind == "MARKET" else limit,
+            triggerPrice=trigger if kind == "STOP_LOSS" else 0,
+            quantity=instrument.lot * rng.randint(1, 20),
+            validity=rng.choice(["DAY", "DAY", "IOC"]),
+        )
+    )

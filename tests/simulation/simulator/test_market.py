@@ -166,3 +166,22 @@ def test_option_candles_bracket_their_ticks() -> None:
     assert candles.low.min() <= min(seen) + 0.15
     day = sim.board.day_range(call)
     assert day.low - 0.15 <= min(seen) <= max(seen) <= day.high + 0.15
+
+
+@pytest.mark.shared
+def test_a_real_day_is_visited_price_for_price(shared_data: Path) -> None:
+    file = shared_data / "nifty-1m-2021-2022" / "2022 JUN NIFTY.txt"
+    if not file.is_file():
+        file = next(each for each in file.parent.iterdir() if "2022 JUN" in each.name)
+    rows = [line.split(",") for line in file.read_text(encoding="utf-8").split() if ",20220615," in line]
+    stamps = [datetime.strptime(f"{row[1]} {row[2]}", "%Y%m%d %H:%M").replace(tzinfo=IST) for row in rows]
+    bars = pd.DataFrame(
+        [[float(price) for price in row[3:7]] for row in rows],
+        columns=["open", "high", "low", "close"],
+        index=pd.DatetimeIndex(stamps, name="time") - timedelta(minutes=1),
+    ).between_time("09:15", "15:29")
+    market = RecordedMarket(DAY, {"NIFTY": bars}, history, calendar(), seed=5)
+    grown = minutes_of(market.path("NIFTY", DAY))
+    assert len(grown) == 375
+    for column in ("open", "high", "low", "close"):
+        assert getattr(grown, column).tolist() == bars[column].tolist(), column
