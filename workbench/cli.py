@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(args, "command"):
         parser.print_help()
         return 2
-    from workbench.bootstrap import commands
+    import workbench.bootstrap.commands as commands  # noqa: PLR0402 - a submodule, not a name of the package
 
     try:
         run = getattr(commands, args.command)

@@ -206,6 +206,7 @@ class EngineProcess:
 
     async def _reconcile(self) -> str:
         self._build_system()
+        await self.runner.lanes.warm_up(lambda _: self.broker.warm())
         await self.day.open(self.clock.now().date(), fresh_listings=False)
         self._follow_the_latch()
         self.runner.lanes.look(TakeSnapshot(reason="start-up"))

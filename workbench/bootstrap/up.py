@@ -19,7 +19,6 @@ from workbench.config import Config, data_dir, load
 from workbench.core.errors import BadInput, WorkbenchError
 from workbench.live.supervise import Child, Supervisor
 
-
 PANEL = Path(__file__).resolve().parents[2] / "apps" / "control" / "launch.py"
 """The control app is a client of the engine's API and is started as a program of its own, never imported."""
 
