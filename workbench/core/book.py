@@ -4,7 +4,7 @@ Invariant: two books that applied the same events are equal; recovery is nothing
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -80,13 +80,23 @@ class Book:
         """All orders of a position, oldest first."""
         return [order for order in self.orders.values() if order.ticket.position_id == position_id]
 
+    def resting_exits(self, position_id: str) -> list[Order]:
+        """Exit and stop orders of a position that may rest at the broker (or are unknown), oldest first.
+
+        There is one at most, unless an order that was given up has come back.
+        """
+        return [
+            order
+            for order in self.orders.values()
+            if order.ticket.position_id == position_id
+            and order.ticket.purpose is not Purpose.ENTRY
+            and order.state.may_rest
+        ]
+
     def resting_exit(self, position_id: str) -> Order | None:
-        """The one exit or stop order of a position that may rest at the broker (or is unknown)."""
-        for order in self.orders.values():
-            ticket = order.ticket
-            if ticket.position_id == position_id and ticket.purpose is not Purpose.ENTRY and order.state.may_rest:
-                return order
-        return None
+        """The exit or stop order of a position that may rest at the broker (or is unknown); of two the newest."""
+        resting = self.resting_exits(position_id)
+        return resting[-1] if resting else None
 
     def resting_entry(self, position_id: str) -> Order | None:
         """The entry order of a position that may rest at the broker (or is unknown)."""
@@ -216,7 +226,12 @@ class Book:
                     protection=Protection.NONE,
                 )
             case EntryFailed():
-                position = replace(position, state=PositionState.FAILED, closed_at=event.at, exit_reason=event.reason)
+                position = replace(
+                    position,
+                    state=PositionState.FAILED,
+                    closed_at=event.at,
+                    exit_reason=position.exit_reason or event.reason,
+                )
         self.positions[event.position_id] = position
 
     def _submitted(self, event: OrderSubmitted) -> None:
@@ -257,21 +272,28 @@ class Book:
             price=event.price,
             at=event.at,
         )
-        position = replace(position, fills=(*position.fills, fill))
-        if ticket.purpose is Purpose.ENTRY and position.state in (PositionState.OPENING, PositionState.FAILED):
-            # FAILED: an entry that was given up filled after all; the fill is believed and the position lives.
-            position = replace(position, state=PositionState.OPEN, opened_at=event.at)
+        position = replace(position, fills=(*position.fills, fill), opened_at=position.opened_at or event.at)
+        # FAILED and CLOSED: an order that was given up filled after all; the fill is believed and the position lives.
+        if position.state is PositionState.OPENING:
+            position = replace(position, state=PositionState.OPEN)
+        elif position.state is PositionState.FAILED:
+            left = position.exit_began is not None
+            state, reason = (PositionState.EXITING, position.exit_reason) if left else (PositionState.OPEN, "")
+            position = replace(position, state=state, exit_reason=reason, closed_at=None)
         elif position.state is PositionState.CLOSED and position.open_quantity:
-            position = replace(position, state=PositionState.EXITING)
+            position = replace(
+                position,
+                state=PositionState.EXITING,
+                closed_at=None,
+                exit_attempts=0,
+                gross=ZERO,
+                charges=ZERO,
+                net=ZERO,
+            )
         self.positions[event.position_id] = position
 
     def _day_opened(self, event: DayOpened) -> None:
-        kept = {key: position for key, position in self.positions.items() if position.is_live}
-        self.orders = {key: order for key, order in self.orders.items() if order.ticket.position_id in kept}
-        self.positions = kept
-        self.by_order_id = {order.order_id: key for key, order in self.orders.items() if order.order_id}
-        self.submitted_at = {key: at for key, at in self.submitted_at.items() if key in self.orders}
-        self.decisions = []
-        self.trades_today = self.sequence = 0
-        self.day = event.day
-        self.halted, self.halt_reason = event.halted, event.halt_reason
+        """Begin anew: what is carried over follows as events of its own, so that recovery needs one day only."""
+        fresh = Book(day=event.day, halted=event.halted, halt_reason=event.halt_reason)
+        for item in fields(Book):
+            setattr(self, item.name, getattr(fresh, item.name))

@@ -55,10 +55,10 @@ def trailed_stop(position: Position, peak: Decimal) -> Decimal | None:
     trail = position.plan.exits.trail
     if trail is None:
         return None
-    entry, sign = position.entry_price, position.side.sign
+    entry, sign, tick = position.entry_price, position.side.sign, position.plan.instrument.tick
     if trail.after is not None and sign * (peak - entry) < trail.after.rupees(entry):
         return None
-    asked = snap_to_tick(peak - sign * trail.distance.rupees(entry), position.plan.instrument.tick)
+    asked = max(tick, snap_to_tick(peak - sign * trail.distance.rupees(entry), tick))
     if position.stop is not None and sign * (asked - position.stop) <= 0:
         return None
     return asked
@@ -115,12 +115,15 @@ def stop_terms(position: Position, total_quantity: int) -> OrderChange:
 def leaving_terms(position: Position, quote: Quote | None, total_quantity: int) -> OrderChange:
     """Terms that leave now: the target's own price at first, then ever further beyond the best price.
 
+    After a double fill (less than nothing is held) the excess is taken back, on the entry's side.
     Without any quote the stop level or the entry price is the only price known: the widest step is taken at once.
     """
-    instrument, side = position.plan.instrument, position.side
+    instrument, excess = position.plan.instrument, position.open_quantity < 0
+    side = position.side.opposite if excess else position.side
     if instrument.kind is InstrumentKind.SYNTHETIC and position.exit_reason != "target":
         return OrderChange(order_type=OrderType.MARKET, quantity=total_quantity)
-    if position.exit_reason == "target" and position.exit_attempts == 0 and position.target is not None:
+    at_target = position.exit_reason == "target" and position.exit_attempts == 0 and not excess
+    if at_target and position.target is not None:
         return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=position.target)
     if quote is None:
         base = position.stop or position.entry_price

@@ -1,7 +1,7 @@
 """A position's life: planned, filled, protected, left, flat. Built from events only.
 
-Invariant: `open_quantity` is what was entered less what was exited and is never negative in a book that agrees with
-the broker's; an exit order never holds more than that.
+Invariant: `open_quantity` is what was entered less what was exited; an exit order never holds more than that. It is
+negative only after a double fill at the broker, and the excess is then taken back.
 """
 
 from dataclasses import dataclass
@@ -86,13 +86,13 @@ class Position:
 
     @property
     def exited_quantity(self) -> int:
-        """Units filled on the way out."""
-        return sum(fill.quantity for fill in self.fills if fill.purpose is not Purpose.ENTRY)
+        """Units filled on the way out, less what was taken back of an excess."""
+        return self.entered_quantity - self.open_quantity
 
     @property
     def open_quantity(self) -> int:
-        """Units held now, counted in the direction of the entry."""
-        return self.entered_quantity - self.exited_quantity
+        """Units held now, counted in the direction of the entry; below zero after a double fill."""
+        return self.plan.side.sign * sum(fill.side.sign * fill.quantity for fill in self.fills)
 
     @property
     def entry_price(self) -> Decimal:

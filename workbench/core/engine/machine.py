@@ -8,7 +8,7 @@ from typing import assert_never
 
 from workbench.core.bars import Quote
 from workbench.core.book import Book
-from workbench.core.engine import entries, orders, settling, steering, watching
+from workbench.core.engine import beat, carrying, entries, orders, sending, settling, steering, watching
 from workbench.core.engine.turn import Decision, Desk, EngineConfig, Turn
 from workbench.core.legs import Listings
 from workbench.core.messages import (
@@ -17,7 +17,6 @@ from workbench.core.messages import (
     AlertTurnedAway,
     BarClosed,
     DayBegan,
-    DayOpened,
     DeploymentArmed,
     DeploymentChecked,
     Event,
@@ -105,7 +104,7 @@ class Engine:
             case QuoteReceived():
                 _on_quote(turn, message.quote)
             case TimerBeat():
-                steering.on_beat(turn)
+                beat.on_beat(turn)
                 for deployment in list(turn.desk.pending):
                     entries.retry_pending(turn, deployment)
             case SignalRaised():
@@ -126,16 +125,16 @@ class Engine:
                 assert_never(message)
 
     def _on_day(self, turn: Turn, message: DayBegan) -> None:
-        if self._recovered:
+        desk, recovered, self._recovered = turn.desk, self._recovered, False
+        if turn.book.day != message.day:
+            for deployment in list(desk.pending):
+                entries.drop_pending(turn, deployment, "the day is over")
+            carrying.open_day(turn, message.day)
+            desk.new_day()
+        elif recovered:
             settling.settle_after_recovery(turn)
-            self._recovered = False
-        book = turn.book
-        if book.day != message.day:
-            # A latched limit of the day ends with the day; a halt by a person stays until a person resumes.
-            stays = book.halted and not book.halt_reason.startswith("daily loss limit")
-            turn.emit(DayOpened(day=message.day, halted=stays, halt_reason=book.halt_reason if stays else ""))
-        turn.desk.quotes.clear()
-        turn.desk.refresh_held()
+        desk.quotes.clear()
+        desk.refresh_held()
         watching.subscribe_underlyings(turn)
 
 
@@ -169,14 +168,14 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
         case Operator.HALT:
             reason = order.reason or f"halted by {order.who}"
             turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=order.who))
-            turn.desk.pending.clear()
+            entries.drop_all_pending(turn, reason)
         case Operator.RESUME:
             turn.emit(SwitchTurned(halted=False, at=turn.now, reason=order.reason, who=order.who))
         case Operator.UNFREEZE:
             turn.emit(AccountUnfrozen(at=turn.now, who=order.who))
-            steering.ask_snapshot(turn, "unfrozen: looking again")
+            sending.ask_snapshot(turn, "unfrozen: looking again")
         case Operator.FLATTEN | Operator.CLOSE:
-            turn.desk.pending.clear()
+            entries.drop_all_pending(turn, "everything was to be left")
             for position in book.live_positions():
                 if order.command is Operator.FLATTEN or order.target in ("", position.position_id):
                     steering.begin_exit(turn, position.position_id, "manual")

@@ -5,7 +5,7 @@ Invariant: the same updates in any order, doubled or with some missing, end in t
 
 from decimal import Decimal
 
-from workbench.core.engine import entries, steering
+from workbench.core.engine import entries, sending, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     BrokerOrder,
@@ -21,7 +21,7 @@ from workbench.core.messages import (
 )
 from workbench.core.money import ZERO
 from workbench.core.order import TRANSITIONS, Order, OrderState, Purpose
-from workbench.core.position import PositionState
+from workbench.core.position import Position, PositionState
 
 _RANK = {
     OrderState.SUBMITTED: 0,
@@ -33,6 +33,12 @@ _RANK = {
     OrderState.PARTLY_FILLED: 3,
 }
 """How far an order has come; an update that lies behind what is known is late and changes nothing."""
+
+_OUTCOMES = {
+    Outcome.REJECTED: OrderState.REJECTED,
+    Outcome.NOT_SENT: OrderState.NOT_SENT,
+    Outcome.UNKNOWN: OrderState.UNKNOWN,
+}
 
 
 def on_answer(turn: Turn, answer: WriteAnswered) -> None:
@@ -58,6 +64,8 @@ def on_update(turn: Turn, update: OrderUpdated) -> None:
         turn.tell(Level.WARNING, text)
         return
     fold(turn, order, update.order)
+    if update.order.state is OrderState.FILLED and _state_of(update.order) is not OrderState.FILLED:
+        sending.ask_snapshot(turn, f"order {update.order.order_id} is told to be filled, and not how much of it")
     _steer(turn, turn.book.orders[order.ticket.correlation_id])
 
 
@@ -86,11 +94,13 @@ def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
 
 
 def _state_of(seen: BrokerOrder) -> OrderState:
-    """State by quantities first: the word for a partial fill is not reliable."""
+    """State by quantities first: the words for a fill are not reliable, and an order is filled by its units only."""
     if seen.quantity and seen.filled_quantity >= seen.quantity:
         return OrderState.FILLED
-    if seen.filled_quantity and seen.state in (OrderState.WORKING, OrderState.ACCEPTED):
-        return OrderState.PARTLY_FILLED
+    if seen.state in (OrderState.WORKING, OrderState.ACCEPTED, OrderState.PARTLY_FILLED, OrderState.FILLED):
+        if seen.filled_quantity:
+            return OrderState.PARTLY_FILLED
+        return OrderState.ACCEPTED if seen.state is OrderState.ACCEPTED else OrderState.WORKING
     return seen.state
 
 
@@ -126,6 +136,8 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
             reference_price=_reference(turn, ticket.purpose, ticket.position_id),
         )
     )
+    if not position.is_live:
+        _came_back(turn, position)
     if ticket.purpose is Purpose.ENTRY:
         turn.desk.refresh_held()
         steering.lay_levels(turn, ticket.position_id)
@@ -135,6 +147,18 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
         turn.tell(Level.INFO, text)
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
+
+
+def _came_back(turn: Turn, position: Position) -> None:
+    """An order that was given up has filled: the position lives again, or is left at once if another took its place."""
+    plan = position.plan
+    turn.tell(
+        Level.ALARM, f"{plan.instrument.name}: an order that was over has filled; position {plan.position_id} lives"
+    )
+    turn.desk.refresh_held()
+    lives = [item for item in turn.book.live_positions() if item.plan.deployment == plan.deployment]
+    if len(lives) > 1:
+        steering.begin_exit(turn, plan.position_id, "late_fill")
 
 
 def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
@@ -151,14 +175,12 @@ def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
 
 
 def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
-    outcomes = {
-        Outcome.ACCEPTED: answer.state or OrderState.ACCEPTED,
-        Outcome.REJECTED: OrderState.REJECTED,
-        Outcome.NOT_SENT: OrderState.NOT_SENT,
-        Outcome.UNKNOWN: OrderState.UNKNOWN,
-    }
-    state = outcomes[answer.outcome]
+    state = _OUTCOMES.get(answer.outcome) or _taken_state(answer)
     late = order.state is not OrderState.SUBMITTED and not _is_news(order, state)
+    if state not in TRANSITIONS[order.state] and state is not order.state:
+        # "Not sent", of an order that the broker has told us of: his word stands, and his book decides.
+        sending.ask_snapshot(turn, f"order {answer.correlation_id} is {order.state}, its answer says {state}")
+        return
     moved = order.state if late else state
     if moved is order.state and order.order_id:
         return
@@ -175,10 +197,23 @@ def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
         return
     if answer.outcome is Outcome.UNKNOWN:
         turn.tell(Level.ALARM, f"no answer to order {answer.correlation_id}: looking it up, not sending it again")
-        steering.ask_snapshot(turn, f"order {answer.correlation_id} was not answered")
-    elif answer.outcome in (Outcome.REJECTED, Outcome.NOT_SENT):
-        turn.tell(Level.WARNING, f"order {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
+        sending.ask_snapshot(turn, f"order {answer.correlation_id} was not answered")
+    elif state in (OrderState.REJECTED, OrderState.NOT_SENT):
+        turn.tell(Level.WARNING, f"order {answer.correlation_id} {state.value}: {answer.reason}")
         _gone(turn, turn.book.orders[answer.correlation_id])
+    elif answer.state not in (None, state):
+        sending.ask_snapshot(turn, f"order {answer.correlation_id} is {answer.state} by its answer")
+
+
+def _taken_state(answer: WriteAnswered) -> OrderState:
+    """State of an order that was taken; an answer tells no quantities, so it ends no order that may have filled."""
+    match answer.state:
+        case None | OrderState.ACCEPTED:
+            return OrderState.ACCEPTED
+        case OrderState.REJECTED:
+            return OrderState.REJECTED
+        case _:
+            return OrderState.WORKING
 
 
 def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
@@ -195,19 +230,19 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
         )
     )
     if answer.outcome is not Outcome.ACCEPTED and not order.state.is_done:
+        turn.desk.asked_at[answer.correlation_id] = turn.now
         text = f"change of {answer.correlation_id} {answer.outcome.value}: {answer.reason}"
         turn.tell(Level.WARNING, text)
-        steering.ask_snapshot(turn, text)
+        sending.ask_snapshot(turn, text)
 
 
 def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
+    """An answer never ends an order: only a row with its quantities does, for the cancel may have crossed a fill."""
     turn.emit(CancelEnded(correlation_id=answer.correlation_id, outcome=answer.outcome, at=turn.now))
-    if answer.outcome is Outcome.ACCEPTED and answer.state is OrderState.CANCELLED and not order.state.is_done:
-        turn.emit(OrderMoved(correlation_id=answer.correlation_id, state=OrderState.CANCELLED, at=turn.now))
-        _gone(turn, turn.book.orders[answer.correlation_id])
-    elif answer.outcome is not Outcome.ACCEPTED and not order.state.is_done:
-        # A cancel that was refused is no error: the order may have filled. The broker's book decides.
-        steering.ask_snapshot(turn, f"cancel of {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
+    if order.state.is_done:
+        return
+    if answer.outcome is not Outcome.ACCEPTED or answer.state is OrderState.CANCELLED:
+        sending.ask_snapshot(turn, f"cancel of {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
 
 
 def _gone(turn: Turn, order: Order) -> None:

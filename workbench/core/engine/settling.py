@@ -1,6 +1,8 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
-from workbench.core.engine import orders, steering
+from datetime import timedelta
+
+from workbench.core.engine import orders, sending, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -14,11 +16,20 @@ from workbench.core.messages import (
     Reconciled,
     SnapshotTaken,
 )
-from workbench.core.order import Order, OrderChange, OrderState, OrderType
+from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
 from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight
 
-ABSENT_LOOKS = 5
+ABSENT_LOOKS = 2
 """Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
+
+ENTRY_ABSENT_S = 30
+"""Market seconds that an unanswered entry is looked for at least: a look-up can lag (fault R1)."""
+
+EXIT_ABSENT_S = 15
+"""The same for a stop or an exit, which leaves a position bare; one that comes back is taken back."""
+
+CONFIRM_S = 5
+"""A difference of positions must stand this long, while nothing is under way, before it freezes the account."""
 
 
 def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
@@ -34,13 +45,18 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
         named += _fold(turn, turn.book.orders[correlation_id], row)
     named += _absent(turn, findings)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
+    unexplained = compare_positions(turn.book, snapshot)
+    confirmed = _confirm(turn, unexplained)
+    turn.desk.blind = False
+    turn.desk.broker_holds = _short(turn, snapshot) if confirmed else {}
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
-    unexplained = compare_positions(turn.book, snapshot)
     last = turn.book.last_reconciled
     if last is None or named or unexplained or last.differences:
         turn.emit(Reconciled(at=turn.now, differences=(*named, *unexplained)))
-    _judge(turn, unexplained)
+    if confirmed and turn.book.frozen != unexplained:
+        turn.emit(AccountFrozen(differences=unexplained, at=turn.now))
+        turn.tell(Level.ALARM, f"account frozen: {'; '.join(unexplained)}")
 
 
 def settle_after_recovery(turn: Turn) -> None:
@@ -59,6 +75,7 @@ def settle_after_recovery(turn: Turn) -> None:
                     reason="restart before the answer",
                 )
             )
+    turn.desk.blind = bool(turn.book.frozen)
     for key in sorted(turn.book.cancels_pending):
         turn.emit(CancelEnded(correlation_id=key, outcome=Outcome.UNKNOWN, at=turn.now))
 
@@ -100,9 +117,12 @@ def _absent(turn: Turn, findings: Findings) -> list[str]:
     named = []
     for order in findings.absent:
         key = order.ticket.correlation_id
+        if order.state is not OrderState.UNKNOWN:
+            continue
         looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
         named.append(f"{key}: {order.state.value}, not in the broker's order book (look {looks})")
-        if order.state is OrderState.UNKNOWN and looks >= ABSENT_LOOKS:
+        wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S
+        if looks >= ABSENT_LOOKS and sending.older(turn, order, wait):
             turn.emit(
                 OrderMoved(
                     correlation_id=key,
@@ -112,22 +132,37 @@ def _absent(turn: Turn, findings: Findings) -> list[str]:
                 )
             )
             turn.tell(Level.ALARM, f"order {key} was never seen at the broker and is given up; watched for a late fill")
-            steering.steer(turn, order.ticket.position_id)
-        elif order.state is OrderState.UNKNOWN:
-            steering.ask_snapshot(turn, f"order {key} is still unknown")
     return named
 
 
-def _judge(turn: Turn, unexplained: tuple[str, ...]) -> None:
-    """Freeze on a difference that a second look confirms while nothing is under way."""
+def _confirm(turn: Turn, unexplained: tuple[str, ...]) -> bool:
+    """Tell whether a difference is real: it stands, and nothing is under way that could explain it."""
     desk = turn.desk
     if not unexplained:
-        desk.mismatch_seen = ()
-        return
-    if in_flight(turn.book) or desk.mismatch_seen != unexplained:
-        desk.mismatch_seen = unexplained
-        steering.ask_snapshot(turn, f"confirm: {unexplained[0]}")
-        return
-    if turn.book.frozen != unexplained:
-        turn.emit(AccountFrozen(differences=unexplained, at=turn.now))
-        turn.tell(Level.ALARM, f"account frozen: {'; '.join(unexplained)}")
+        desk.mismatch_seen, desk.mismatch_since = (), None
+        return False
+    if turn.book.frozen == unexplained:
+        return True
+    if in_flight(turn.book) or desk.mismatch_seen != unexplained or desk.mismatch_since is None:
+        is_new = desk.mismatch_seen != unexplained
+        desk.mismatch_seen, desk.mismatch_since = unexplained, turn.now
+        if is_new:
+            sending.ask_snapshot(turn, f"confirm: {unexplained[0]}")
+        return False
+    return turn.now - desk.mismatch_since >= timedelta(seconds=CONFIRM_S)
+
+
+def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[str, int]:
+    """Net units at the broker of the instruments of which he holds less than our book (fault R23)."""
+    ours = turn.book.net_by_instrument()
+    theirs: dict[tuple[str, str], int] = {}
+    for row in snapshot.positions:
+        key = (row.segment, row.security_id)
+        theirs[key] = theirs.get(key, 0) + row.net_quantity
+    short = {}
+    for position in turn.book.live_positions():
+        instrument = position.plan.instrument
+        key = (instrument.segment.value, instrument.security_id)
+        if theirs.get(key, 0) * position.side.sign < ours.get(key, 0) * position.side.sign:
+            short[instrument.key] = theirs.get(key, 0)
+    return short

@@ -88,7 +88,12 @@ class Pending:
 
 @dataclass(slots=True)
 class Desk:
-    """What the engine holds between turns: the book, and what may be lost in a crash without harm."""
+    """What the engine holds between turns: the book, and what may be lost in a crash without harm.
+
+    `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
+    (fault R23). `blind` holds exits back after a restart with frozen books until the broker was read. `asked_at` is
+    when a cancellation or change of an order was asked or refused last, `told` what a person was told once.
+    """
 
     config: EngineConfig
     book: Book = field(default_factory=Book)
@@ -103,6 +108,11 @@ class Desk:
     last_minute: datetime | None = None
     last_snapshot_asked: datetime | None = None
     mismatch_seen: tuple[str, ...] = ()
+    mismatch_since: datetime | None = None
+    broker_holds: dict[str, int] = field(default_factory=dict)
+    blind: bool = False
+    asked_at: dict[str, datetime] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -114,6 +124,15 @@ class Desk:
             except UnknownSession:
                 self._sessions[key] = None
         return self._sessions[key]
+
+    def new_day(self) -> None:
+        """Forget what belonged to the day before."""
+        self.extremes.clear()
+        self.passed_since.clear()
+        self.looks.clear()
+        self.asked_at.clear()
+        self.told.clear()
+        self.last_minute = None
 
     def refresh_held(self) -> None:
         """Index live positions by instrument key, for the quotes."""
@@ -143,6 +162,11 @@ class Turn:
         """The engine's configuration."""
         return self.desk.config
 
+    @property
+    def day(self) -> date:
+        """The day that was opened: ids count within it, also past midnight, so that none is used twice."""
+        return self.book.day or self.now.date()
+
     def emit(self, event: Event) -> None:
         """Record what was decided and apply it."""
         self.events.append(event)
@@ -155,6 +179,12 @@ class Turn:
     def tell(self, level: Level, text: str) -> None:
         """Tell a person."""
         self.commands.append(Notify(level=level, text=text))
+
+    def tell_once(self, level: Level, text: str) -> None:
+        """Tell a person something that stays true for a while; said once a day."""
+        if text not in self.desk.told:
+            self.desk.told.add(text)
+            self.tell(level, text)
 
     def decide(
         self,
@@ -181,4 +211,4 @@ class Turn:
 
     def correlation_id(self, letter: str) -> str:
         """Next correlation id: prefix, day, running number, purpose; never used twice."""
-        return f"{self.config.id_prefix}{self.now:%y%m%d}{self.book.sequence + 1:05d}{letter}"
+        return f"{self.config.id_prefix}{self.day:%y%m%d}{self.book.sequence + 1:05d}{letter}"

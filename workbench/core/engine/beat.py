@@ -1,0 +1,143 @@
+"""One market second: clock exits, trail, chase, overdue orders, the latched loss, the search for lost orders."""
+
+from datetime import timedelta
+
+from workbench.core import exits
+from workbench.core.engine import sending, steering
+from workbench.core.engine.turn import Turn
+from workbench.core.instrument import InstrumentKind
+from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
+from workbench.core.order import Order, OrderState
+from workbench.core.position import Position, PositionState
+
+UNANSWERED_S = 5
+"""Market seconds after which an unanswered order is looked for, and an unanswered stop is an alarm (fault R9)."""
+
+
+def on_beat(turn: Turn) -> None:
+    """Once a market second: what the clock asks for, position by position."""
+    minute = turn.now.replace(second=0, microsecond=0)
+    new_minute = turn.desk.last_minute is not None and minute != turn.desk.last_minute
+    turn.desk.last_minute = minute
+    for position in turn.book.live_positions():
+        _overdue_entry(turn, position)
+        if position.state is PositionState.OPEN:
+            _watch(turn, position, new_minute=new_minute)
+        elif position.state is PositionState.EXITING:
+            _chase(turn, position)
+    _latch_daily_loss(turn)
+    _look_after_orders(turn)
+
+
+def _watch(turn: Turn, position: Position, *, new_minute: bool) -> None:
+    """Look after an open position: leave it by the clock or the stop, trail it, keep it protected."""
+    session = turn.desk.session(position.plan.instrument.segment, turn.now.date())
+    reason = exits.due(position.plan.exits, session, turn.now, turn.config.limits.square_off_at)
+    is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
+    if not reason and is_of_another_day and session is not None and session.contains(turn.now):
+        reason = "session_end"
+    if reason:
+        steering.begin_exit(turn, position.position_id, reason)
+        return
+    if not _passed_stop(turn, position) and new_minute:
+        _trail(turn, position)
+    steering.steer(turn, position.position_id)
+    _warn_of_naked(turn, turn.book.positions[position.position_id])
+
+
+def _warn_of_naked(turn: Turn, position: Position) -> None:
+    """Say it aloud when the stop of a position was not answered: protected or loud."""
+    resting = turn.book.resting_exit(position.position_id)
+    if resting is None or resting.state not in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+        return
+    if sending.older(turn, resting, UNANSWERED_S):
+        name, key = position.plan.instrument.name, resting.ticket.correlation_id
+        turn.tell_once(Level.ALARM, f"{name} may have no stop at the broker: order {key} is not answered")
+
+
+def _chase(turn: Turn, position: Position) -> None:
+    wait = timedelta(seconds=turn.config.chase_every_s)
+    if not position.open_quantity:
+        steering.steer(turn, position.position_id)
+    elif position.last_attempt is None or turn.now - position.last_attempt >= wait:
+        steering.press(turn, position, turn.book.resting_exit(position.position_id))
+
+
+def _trail(turn: Turn, position: Position) -> None:
+    """Move the peak over the minute that has ended, and the stop behind it."""
+    if position.plan.exits.trail is None or position.peak is None:
+        return
+    seen = turn.desk.extremes.pop(position.position_id, None)
+    if seen is None:
+        return
+    peak = exits.better(position.side, position.peak, seen)
+    if peak == position.peak:
+        return
+    turn.emit(PeakMoved(position_id=position.position_id, peak=peak))
+    stop = exits.trailed_stop(turn.book.positions[position.position_id], peak)
+    if stop is not None:
+        turn.emit(StopMoved(position_id=position.position_id, stop=stop, at=turn.now))
+        steering.steer(turn, position.position_id)
+
+
+def _passed_stop(turn: Turn, position: Position) -> bool:
+    """Chase a stop that the market has passed for two seconds without filling (fault R14)."""
+    quote = turn.desk.quotes.get(position.plan.instrument.key)
+    if quote is None or not exits.stop_passed(position, quote):
+        turn.desk.passed_since.pop(position.position_id, None)
+        return False
+    since = turn.desk.passed_since.setdefault(position.position_id, turn.now)
+    if turn.now - since >= timedelta(seconds=turn.config.chase_every_s):
+        turn.tell(Level.ALARM, f"stop of {position.plan.instrument.name} was passed and has not filled; chasing")
+        steering.begin_exit(turn, position.position_id, "trail" if position.was_trailed else "stop")
+    return True
+
+
+def _overdue_entry(turn: Turn, position: Position) -> None:
+    """Take back what has not filled in time, or what is not wanted any more."""
+    entry = turn.book.resting_entry(position.position_id)
+    if entry is None:
+        return
+    is_overdue = sending.older(turn, entry, turn.config.entry_ttl_s)
+    is_synthetic = entry.ticket.instrument.kind is InstrumentKind.SYNTHETIC
+    if position.state is PositionState.EXITING or (is_overdue and not is_synthetic):
+        sending.cancel(turn, entry)
+
+
+def _latch_daily_loss(turn: Turn) -> None:
+    """Halt entries and leave everything once the day's loss has reached its limit; a person un-latches.
+
+    A halt by a person stays his, but it does not keep losing positions open.
+    """
+    positions = turn.book.live_positions()
+    if not turn.book.positions or (turn.book.halted and not positions):
+        return
+    pnl = turn.book.realised() + steering.open_pnl(turn.desk)
+    if pnl > -turn.config.limits.max_daily_loss:
+        return
+    reason = f"daily loss limit: Rs {pnl:.2f}"
+    if not turn.book.halted:
+        turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who="daily_loss"))
+        turn.tell(Level.ALARM, f"HALT: {reason}")
+    for position in positions:
+        steering.begin_exit(turn, position.position_id, "daily_loss")
+
+
+def _look_after_orders(turn: Turn) -> None:
+    """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
+    doubtful = turn.desk.mismatch_since is not None
+    for order in turn.book.orders.values():
+        if not order.state.may_rest:
+            continue
+        doubtful = doubtful or _is_doubtful(turn, order)
+        if not turn.book.positions[order.ticket.position_id].is_live:
+            sending.cancel(turn, order)
+    asked = turn.desk.last_snapshot_asked
+    if doubtful and (asked is None or turn.now - asked >= timedelta(seconds=UNANSWERED_S)):
+        sending.ask_snapshot(turn, "an order is unknown, or the books differ")
+
+
+def _is_doubtful(turn: Turn, order: Order) -> bool:
+    if order.state is OrderState.UNKNOWN:
+        return True
+    return order.state is OrderState.SUBMITTED and sending.older(turn, order, UNANSWERED_S)

@@ -1,0 +1,95 @@
+"""A new trading day: what lives on is told again, as events of the new day, so that recovery reads one day only.
+
+Invariant: the events from `DayOpened` on give the same book in a fresh process as in the one that lived through it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+
+from workbench.core.book import Book
+from workbench.core.engine.turn import Turn
+from workbench.core.messages import (
+    AccountFrozen,
+    DayOpened,
+    Event,
+    ExitBegan,
+    FeedJudged,
+    FillBooked,
+    FundsSeen,
+    Level,
+    OrderMoved,
+    OrderSubmitted,
+    StopMoved,
+)
+from workbench.core.order import Order, OrderState
+from workbench.core.position import Position
+
+
+def open_day(turn: Turn, day: date) -> None:
+    """Open a trading day: close the books of the old one and carry over what is still held.
+
+    Our orders are orders of one day: what rested has expired at the exchange. What that cannot explain, the broker's
+    snapshot shows.
+    """
+    before, now = turn.book, turn.now
+    # A latched limit of the day ends with the day; a halt by a person stays until a person resumes.
+    stays = before.halted and not before.halt_reason.startswith("daily loss limit")
+    carried: list[Event] = []
+    if before.funds is not None:
+        carried.append(FundsSeen(available=before.funds, at=now))
+    if before.frozen:
+        carried.append(AccountFrozen(differences=before.frozen, at=now))
+    if not before.feed_alive:
+        carried.append(FeedJudged(alive=False, at=now, reason=before.feed_reason))
+    carried += before.armed.values()
+    held = [position for position in before.live_positions() if position.open_quantity]
+    for position in held:
+        carried += _retold(before, position, turn)
+    turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
+    for event in carried:
+        turn.emit(event)
+    for position in held:
+        turn.tell(Level.ALARM, f"{position.plan.instrument.name} is carried over from {position.plan.at:%Y-%m-%d}")
+
+
+def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
+    yield position.plan
+    # Each order is told once, before its own first fill: attempts to leave are counted anew on a new day.
+    for order in book.orders_of(position.position_id):
+        yield from _order_retold(book, order, turn)
+    for fill in position.fills:
+        yield FillBooked(
+            correlation_id=fill.correlation_id,
+            position_id=position.position_id,
+            quantity=fill.quantity,
+            price=fill.price,
+            at=fill.at,
+        )
+    if position.stop is not None or position.target is not None:
+        yield StopMoved(
+            position_id=position.position_id,
+            stop=position.initial_stop,
+            target=position.target,
+            peak=position.peak,
+            at=turn.now,
+            initial=True,
+        )
+    if position.was_trailed or position.initial_stop is None:
+        yield StopMoved(position_id=position.position_id, stop=position.stop, at=turn.now, peak=position.peak)
+    if position.exit_began is not None:
+        yield ExitBegan(position_id=position.position_id, reason=position.exit_reason, at=position.exit_began)
+
+
+def _order_retold(book: Book, order: Order, turn: Turn) -> Iterator[Event]:
+    ticket = order.ticket
+    yield OrderSubmitted(ticket=replace(ticket), at=book.submitted_at.get(ticket.correlation_id, turn.now))
+    state = OrderState.EXPIRED if order.state.may_rest else order.state
+    if state is not OrderState.SUBMITTED:
+        yield OrderMoved(
+            correlation_id=ticket.correlation_id,
+            state=state,
+            at=turn.now,
+            order_id=order.order_id,
+            reason=order.reason or "the day is over",
+        )

@@ -1,0 +1,96 @@
+"""Orders that leave: the event that says so first, then the command; and the questions that the broker is asked.
+
+Invariant: no order of ours is sent, changed or taken back without an event before it, and never while an earlier wish
+about the same order is under way.
+"""
+
+from datetime import timedelta
+
+from workbench.core.engine.turn import Turn
+from workbench.core.messages import (
+    CancelAsked,
+    CancelOrder,
+    ModifyOrder,
+    OrderChangeAsked,
+    OrderSubmitted,
+    PlaceOrder,
+    TakeSnapshot,
+)
+from workbench.core.order import Order, OrderChange, OrderState, OrderTicket, Purpose
+from workbench.core.position import Position
+
+
+def place(turn: Turn, position: Position, purpose: Purpose, terms: OrderChange) -> None:
+    """Send a new order that leaves a position (or takes an excess back)."""
+    plan = position.plan
+    side = plan.side if position.open_quantity < 0 else plan.side.opposite
+    ticket = OrderTicket(
+        correlation_id=turn.correlation_id("S" if purpose is Purpose.STOP else "X"),
+        intent_id=f"{position.position_id}:{purpose.value}",
+        position_id=position.position_id,
+        deployment=plan.deployment,
+        purpose=purpose,
+        instrument=plan.instrument,
+        side=side,
+        quantity=terms.quantity,
+        order_type=terms.order_type,
+        product=plan.product,
+        price=terms.price,
+        trigger_price=terms.trigger_price,
+    )
+    turn.emit(OrderSubmitted(ticket=ticket, at=turn.now))
+    turn.command(PlaceOrder(ticket=ticket))
+
+
+def change(turn: Turn, order: Order, terms: OrderChange, purpose: Purpose) -> None:
+    """Change a resting order."""
+    correlation_id = order.ticket.correlation_id
+    turn.emit(OrderChangeAsked(correlation_id=correlation_id, change=terms, purpose=purpose.value, at=turn.now))
+    turn.command(ModifyOrder(correlation_id=correlation_id, order_id=order.order_id, change=terms))
+
+
+def cancel(turn: Turn, order: Order) -> None:
+    """Take an order back, as soon as the broker has named it; asked again at most once in a chase interval."""
+    correlation_id = order.ticket.correlation_id
+    if not order.order_id or correlation_id in turn.book.cancels_pending or asked_lately(turn, order):
+        return
+    turn.desk.asked_at[correlation_id] = turn.now
+    turn.emit(CancelAsked(correlation_id=correlation_id, at=turn.now))
+    is_exit = order.ticket.purpose is not Purpose.ENTRY
+    turn.command(CancelOrder(correlation_id=correlation_id, order_id=order.order_id, is_exit=is_exit))
+
+
+def withdraw_entry(turn: Turn, position_id: str) -> None:
+    """Take back what has not filled of an entry."""
+    entry = turn.book.resting_entry(position_id)
+    if entry is not None:
+        cancel(turn, entry)
+
+
+def is_ready(turn: Turn, order: Order) -> bool:
+    """The broker has it, and nothing of ours about it is under way."""
+    correlation_id = order.ticket.correlation_id
+    return (
+        bool(order.order_id)
+        and order.state in (OrderState.ACCEPTED, OrderState.WORKING, OrderState.PARTLY_FILLED)
+        and correlation_id not in turn.book.changes_pending
+        and correlation_id not in turn.book.cancels_pending
+    )
+
+
+def asked_lately(turn: Turn, order: Order) -> bool:
+    """A cancellation was asked, or a change refused, a moment ago: no storm of the same wish."""
+    asked = turn.desk.asked_at.get(order.ticket.correlation_id)
+    return asked is not None and turn.now - asked < timedelta(seconds=turn.config.chase_every_s)
+
+
+def ask_snapshot(turn: Turn, reason: str) -> None:
+    """Have the broker's truth read."""
+    turn.desk.last_snapshot_asked = turn.now
+    turn.command(TakeSnapshot(reason=reason))
+
+
+def older(turn: Turn, order: Order, seconds: float) -> bool:
+    """The order was sent that many market seconds ago or more."""
+    submitted = turn.book.submitted_at.get(order.ticket.correlation_id, turn.now)
+    return turn.now - submitted >= timedelta(seconds=seconds)
