@@ -36,13 +36,16 @@ class Point:
     at: datetime
 
 
-def points_of(session: Session, last_entry: datetime | None = None) -> tuple[Point, ...]:
-    """The day's points in order."""
+def points_of(
+    session: Session, last_entry: datetime | None = None, square_off: datetime | None = None
+) -> tuple[Point, ...]:
+    """The day's points in order; the session's own square-off holds where none is given."""
+    square_off = square_off or session.square_off_start
     found = [
         Point(name="pre_open", at=session.open - PRE_OPEN_LEAD),
         Point(name="open", at=session.open),
-        Point(name="last_entry", at=last_entry or session.square_off_start),
-        Point(name="square_off", at=session.square_off_start),
+        Point(name="last_entry", at=last_entry or square_off),
+        Point(name="square_off", at=square_off),
         Point(name="close", at=session.close),
         Point(name="export", at=session.close + EXPORT_AFTER_CLOSE),
     ]
@@ -114,10 +117,12 @@ class DaySchedule:
         """Start on the running loop."""
         self._scheduler.start()
 
-    def plan_day(self, session: Session, last_entry: datetime | None = None) -> tuple[Point, ...]:
+    def plan_day(
+        self, session: Session, last_entry: datetime | None = None, square_off: datetime | None = None
+    ) -> tuple[Point, ...]:
         """Plan a day's points that are still ahead; what was planned before is dropped."""
         self._scheduler.remove_all_jobs()
-        ahead = tuple(point for point in points_of(session, last_entry) if point.at > self._market_now())
+        ahead = tuple(point for point in points_of(session, last_entry, square_off) if point.at > self._market_now())
         for point in ahead:
             trigger = ClockTrigger(point.at, self._market_now, self._speed)
             self._scheduler.add_job(

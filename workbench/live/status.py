@@ -54,7 +54,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
     live = [view for item in book.live_positions() if (view := position_view(system, item))]
     limits = engine.config.limits
     pnl = pnl_view(system)
-    last_alert = system.last_alert
+    last_alert = system.last_alert()
     return {
         **health(system),
         "phase": phase_view(system),
@@ -112,7 +112,7 @@ def phase_view(system: LiveSystem) -> dict[str, Any]:
     points = {
         "open": session.open if session else None,
         "last_entry": system.last_entry(),
-        "square_off": session.square_off_start if session else None,
+        "square_off": system.square_off(),
         "close": session.close if session else None,
     }
     for name, moment in points.items():

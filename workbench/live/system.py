@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from decimal import Decimal
 from typing import Any
 
@@ -106,8 +107,6 @@ class LiveSystem:
     report: DayReporter | None = None
     token_hours_left: Callable[[], float | None] = lambda: None
     candles: Callable[[str, str, int], Sequence[Mapping[str, Any]]] = lambda *_: ()
-    last_signals: dict[str, datetime] = field(default_factory=dict)
-    last_alert: datetime | None = None
     turned_away: int = 0
     ready: bool = False
     not_ready_because: str = "starting"
@@ -135,19 +134,26 @@ class LiveSystem:
         session = self.session()
         return Phase.CLOSED if session is None else session.phase(self.now)
 
-    def last_entry(self) -> datetime | None:
-        """Moment of the day after which no deployment enters."""
+    def square_off(self) -> datetime | None:
+        """Moment of the day at which positions begin to be left."""
         session = self.session()
         if session is None:
             return None
-        ends = []
-        for deployment in self.runner.engine.config.deployments:
-            until = deployment.plan.no_entry_after
-            end = session.square_off_start
-            if until is not None:
-                end = min(end, session.open.replace(hour=until.hour, minute=until.minute, second=until.second))
-            ends.append(end)
-        return max(ends, default=session.square_off_start)
+        return _earlier(session.square_off_start, self.runner.engine.config.limits.square_off_at)
+
+    def last_entry(self) -> datetime | None:
+        """Moment of the day after which no deployment enters."""
+        square_off = self.square_off()
+        if square_off is None:
+            return None
+        config = self.runner.engine.config
+        end = _earlier(square_off, config.limits.no_entry_after)
+        return max((_earlier(end, item.plan.no_entry_after) for item in config.deployments), default=end)
+
+    def last_alert(self) -> datetime | None:
+        """When the newest alert came that was not refused at the door."""
+        rows = self.runner.ledger.decisions
+        return next((row.time for row in reversed(rows) if row.kind == "alert"), None)
 
     def spot_quote(self, symbol: str) -> Quote | None:
         """Last quote of an underlying."""
@@ -164,3 +170,8 @@ class LiveSystem:
         if quote is None or self.now - quote.time > timedelta(minutes=1):
             return None
         return quote.last
+
+
+def _earlier(moment: datetime, clock: time_of_day | None) -> datetime:
+    """The moment, or that time of its day if it comes first."""
+    return moment if clock is None else min(moment, datetime.combine(moment.date(), clock, moment.tzinfo))

@@ -76,7 +76,6 @@ class AlertDoor:
             return JSONResponse(body, status_code=503)
         if decision is None:
             return JSONResponse({"status": "duplicate", "id": alert.alert_id})
-        self.system.last_alert = self.system.now
         made = [item for item in decision.events if isinstance(item, DecisionMade) and item.subject == alert.alert_id]
         fate = made[-1] if made else None
         return JSONResponse(
