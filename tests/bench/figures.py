@@ -92,11 +92,12 @@ class Size:
     packets: int = 60_000
     commits: int = 400
     alerts: int = 240
+    pauses: int = 8
     starts: int = 3
 
 
 FULL = Size()
-TINY = Size(imports=1, days=20, repeats=1, packets=700, commits=3, alerts=4, starts=1)
+TINY = Size(imports=1, days=20, repeats=1, packets=700, commits=3, alerts=4, pauses=0, starts=1)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -126,10 +127,15 @@ def machine(syncs: int = 100) -> dict[str, Any]:
         "system": platform.platform(terse=True),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        "load": round(psutil.getloadavg()[0], 2),
+        "cpu_busy_pct": busy(),
         "implementation": sys.implementation.name,
         "fsync_ms": {name: round(value, 3) for name, value in spread(_fsyncs(syncs)).items()},
     }
+
+
+def busy(seconds: float = 0.5) -> float:
+    """Percent of all cores that other work takes just now; a bound for an idle machine says little above ten."""
+    return psutil.cpu_percent(seconds)
 
 
 def _fsyncs(count: int) -> list[float]:

@@ -16,13 +16,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 import psutil
 
-from tests.bench.figures import Bound, Figure, Size, percentile, spread
+from tests.bench.figures import Bound, Figure, Size, busy, percentile, spread
 from tests.bench.recorder import OrderWrite, Recorder
 from tests.bench.sender import Sent, get, send
 from tests.bench.stand import ALERTED, LINK, Stand, stand
@@ -30,6 +30,9 @@ from workbench.testing.wire_stub import free_port
 
 STEP_S = 20.0
 QUIET_S = 0.15
+PAUSE_S = 6.0
+"""Longer than a server on this machine keeps an idle connection, so that ours has to be opened anew."""
+
 LONGEST_S = 420.0
 
 
@@ -62,7 +65,10 @@ class Course:
     entries: list[float] = field(default_factory=list)
     exits: list[float] = field(default_factory=list)
     bare: Samples = field(default_factory=Samples)
+    rested: Samples = field(default_factory=Samples)
+    bare_rested: Samples = field(default_factory=Samples)
     without: Counter[str] = field(default_factory=Counter)
+    busy_before: float = 0.0
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     units: int = 0
 
@@ -72,7 +78,7 @@ def measure(size: Size) -> Iterator[Figure]:
     with ExitStack() as stack:
         made = stack.enter_context(stand())
         floor = stack.enter_context(Recorder())
-        course = Course(made, floor, free_port())
+        course = Course(made, floor, free_port(), busy_before=busy())
         database = made.folder / "floor.db"
         command = [sys.executable, "-m", "tests.bench.floor_app", str(course.floor_port)]
         command += [f"http://127.0.0.1:{floor.port}/v2", str(database)]
@@ -80,7 +86,7 @@ def measure(size: Size) -> Iterator[Figure]:
         engine = made.engine()
         engine.wait_for(made.engine_port, "/health", 60)
         try:
-            run(course, size.alerts)
+            run(course, size.alerts, size.pauses)
         except OSError as error:
             raise NoOrderError(f"{error}; the engine's last words: {engine.tail()}") from error
         told = get(made.engine_port, "/api/status")
@@ -95,7 +101,7 @@ def figures(course: Course) -> Iterator[Figure]:
     ours, bare = course.ours, course.bare
     n = len(ours.to_order)
     promised = (Bound(of="p50", limit=5.0), Bound(of="p99", limit=20.0))
-    notes = {"without_an_order": dict(course.without)}
+    notes = {"without_an_order": dict(course.without), "cpu_busy_pct_before": course.busy_before}
     yield Figure(
         name="alert to order at the broker", unit="ms", stats=spread(ours.to_order), n=n, bounds=promised, notes=notes
     )
@@ -106,25 +112,44 @@ def figures(course: Course) -> Iterator[Figure]:
     ratio = percentile(ours.to_order, 50) / percentile(bare.to_order, 50)
     bounds = (Bound(of="p50", limit=2.0),)
     yield Figure(name="alert to order over the floor", unit="ratio", stats={"p50": ratio}, n=n, bounds=bounds)
+    for name, rested in (("alert to order", course.rested), ("floor: alert to order", course.bare_rested)):
+        if rested.to_order:
+            count_rested = len(rested.to_order)
+            yield Figure(
+                name=f"{name}, after {PAUSE_S:g} s of rest", unit="ms", stats=spread(rested.to_order), n=count_rested
+            )
     yield Figure(name="alert to its answer", unit="ms", stats=spread(ours.to_answer), n=n)
 
 
-def run(course: Course, alerts: int) -> None:
-    """Send alerts by turns until there are enough samples or the time is over."""
+def run(course: Course, alerts: int, pauses: int) -> None:
+    """Send alerts by turns until there are enough samples or the time is over; then some with a rest before each."""
     until = time.monotonic() + LONGEST_S
     _until(lambda: _health(course)["market_open"], "the market opens", 60)
     _warm_up(course)
     while len(course.ours.to_order) < alerts and time.monotonic() < until:
-        entered = _alert(course, {"side": "BUY", "timeframe": "1m"}, course.entries)
-        _floor(course)
-        if not entered:
-            continue
-        _until(lambda: _is_protected(course), "the position has its stop at the broker", STEP_S)
-        _alert(course, {"position": "flat"}, course.exits)
-        _floor(course)
-        _until(lambda: not _mine(course), "the position is closed", STEP_S)
+        _round_trip(course, pause_s=0.0)
     if not course.ours.to_order:
         raise NoOrderError(f"no alert led to an order: {dict(course.without)}")
+    if pauses:
+        rest = replace(course, ours=course.rested, bare=course.bare_rested, entries=[], exits=[])
+        while len(rest.ours.to_order) < pauses and time.monotonic() < until:
+            _round_trip(rest, pause_s=PAUSE_S)
+
+
+def _round_trip(course: Course, pause_s: float) -> None:
+    """Enter and leave by one alert each, with as many on the floor."""
+    time.sleep(pause_s)
+    entered = _alert(course, {"side": "BUY", "timeframe": "1m"}, course.entries)
+    _floor(course)
+    if not entered:
+        return
+    _until(lambda: not _mine(course) or _is_protected(course), "the stop rests, or the entry came to nothing", STEP_S)
+    if not _mine(course):
+        return  # the market ran away from the entry's limit: its order is measured, there is no exit to measure
+    time.sleep(pause_s)
+    _alert(course, {"position": "flat"}, course.exits)
+    _floor(course)
+    _until(lambda: not _mine(course), "the position is closed", STEP_S)
 
 
 def _warm_up(course: Course) -> None:
