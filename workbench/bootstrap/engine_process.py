@@ -20,8 +20,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.reporting import exporter
 from workbench.brokers.dhan.adapter import DhanBroker
@@ -50,6 +48,7 @@ from workbench.live.lanes import OrderLanes
 from workbench.live.practice_link import PracticeLink
 from workbench.live.runner import Runner
 from workbench.live.schedule import DaySchedule
+from workbench.live.server import ApiServer, catch_end
 from workbench.live.signal_source import SignalSource
 from workbench.live.startup import StartUp, StartUpError
 from workbench.live.supervise import clear_latch, read_latch
@@ -124,7 +123,8 @@ class EngineProcess:
 
     async def run(self) -> int:
         """Start, serve until told to end, and leave everything in order."""
-        step = self.start_up.step
+        step, ended = self.start_up.step, asyncio.Event()
+        catch_end(asyncio.get_running_loop(), ended.set)
         try:
             await step("config", self._config)
             await step("login", self._login)
@@ -143,11 +143,12 @@ class EngineProcess:
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
         self.tasks.append(asyncio.create_task(self.link.run()))
         self.tasks.append(asyncio.create_task(self._look_regularly()))
-        stopped = asyncio.create_task(self.runner.stopped.wait())
-        await asyncio.wait({self.server_task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
+        await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
         code = 1 if self.runner.stopped_because else 0
         stopped.cancel()
+        asked.cancel()
         await self._end()
         return code
 
@@ -239,27 +240,9 @@ class EngineProcess:
         return f"{self.addresses.root}: quotes and order updates"
 
     async def _webhook(self) -> str:
-        port = self.config.server.engine_port
-        settings = uvicorn.Config(
-            create_app(self.system),
-            host="127.0.0.1",
-            port=port,
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws="websockets-sansio",
-            timeout_graceful_shutdown=2,
-        )
-        self.server = uvicorn.Server(settings)
-        self.server_task = asyncio.create_task(self._serve())
-        for _ in range(500):
-            if self.server.started:
-                return self._url
-            if self.server_task.done():
-                break
-            await asyncio.sleep(0.01)
-        raise BadInput(f"port {port} on 127.0.0.1 cannot be opened; is another engine running? (WORKBENCH_ENGINE_PORT)")
+        self.server = ApiServer(create_app(self.system), self.config.server.engine_port)
+        await self.server.start()
+        return self._url
 
     async def _schedule(self) -> str:
         self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self._speed)
@@ -444,12 +427,6 @@ class EngineProcess:
     def _url(self) -> str:
         return f"http://127.0.0.1:{self.config.server.engine_port}"
 
-    async def _serve(self) -> None:
-        try:
-            await self.server.serve()
-        except SystemExit as error:  # uvicorn leaves this way when the port is taken
-            log.error("the API could not start: %s", error)
-
     async def _end(self) -> None:
         for task in self.tasks:
             task.cancel()
@@ -457,8 +434,7 @@ class EngineProcess:
         if hasattr(self, "schedule"):
             self.schedule.stop()
         if hasattr(self, "server"):
-            self.server.should_exit = True
-            await asyncio.gather(self.server_task, return_exceptions=True)
+            await self.server.stop()
         if hasattr(self, "source"):
             await asyncio.to_thread(self.source.close)
         if hasattr(self, "runner"):
