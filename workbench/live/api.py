@@ -226,12 +226,24 @@ def _pushing(system: LiveSystem) -> APIRouter:
         try:
             while not system.runner.stopped_because:
                 await socket.send_json(views.status(system))
-                await asyncio.sleep(PUSH_EVERY_S)
+                if await _has_gone(socket, PUSH_EVERY_S):
+                    return
             await socket.close()
         except (WebSocketDisconnect, RuntimeError):
             return  # the reader has gone
 
     return router
+
+
+async def _has_gone(socket: WebSocket, seconds: float) -> bool:
+    """Wait that long; what the reader says is not listened to, but its leaving is."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                if (await socket.receive())["type"] == "websocket.disconnect":
+                    return True
+    except TimeoutError:
+        return False
 
 
 async def _order(system: LiveSystem, order: OperatorOrdered) -> dict[str, Any]:
