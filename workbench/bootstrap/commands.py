@@ -104,8 +104,6 @@ def deployments(args: argparse.Namespace) -> int:
 
 def alert_test(args: argparse.Namespace) -> int:
     """``workbench alert test``: one alert through the real webhook, and what became of it."""
-    import time
-
     deployment = promoted.load(data_dir(), args.name)
     client = _client()
     body: dict[str, Any] = {
@@ -119,13 +117,7 @@ def alert_test(args: argparse.Namespace) -> int:
     }
     if args.key:
         body["key"] = args.key
-    client.post("/webhook/" + deployment.webhook_link, body)
-    for _ in range(50):
-        seen = [row for row in client.get("/live/alerts")["alerts"] if row["alert_id"] == body["id"]]
-        if seen:
-            return _print(args, {"sent": body["id"], "decisions": seen})
-        time.sleep(0.1)
-    raise BadInput(f"the alert {body['id']} was taken but no decision came within five seconds; see workbench doctor")
+    return _print(args, client.post("/webhook/" + deployment.webhook_link, body))
 
 
 def operate(args: argparse.Namespace) -> int:
