@@ -36,7 +36,7 @@ class BadAlert(BadInput):
     way_out : str
         What to send instead.
     status : int
-        HTTP status of the refusal; none is 5xx, so the sender does not send it again.
+        HTTP status of the refusal. Only an engine that is not ready says 503: then the sender shall send it again.
     """
 
     def __init__(self, what: str, *, field: str = "", way_out: str = "", status: int = 422) -> None:

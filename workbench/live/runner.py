@@ -66,6 +66,13 @@ class _Release:
         self.commands: Sequence[Command] = decision.commands
 
 
+def _is_idle(message: Message, decision: Decision) -> bool:
+    """Tell whether a message goes to the tape: a quote or beat without events, or a look that found all as it was."""
+    if isinstance(message, SnapshotTaken):
+        return not decision.events and not decision.commands
+    return isinstance(message, QuoteReceived | TimerBeat) and not decision.events
+
+
 class Runner:
     """Runs one account.
 
@@ -155,7 +162,7 @@ class Runner:
     # --- in -----------------------------------------------------------------------------------------------------
 
     def enqueue(self, message: Message) -> None:
-        """Queue a message from the loop; it is handled before the loop turns to anything new."""
+        """Queue a message from the loop; it is handled at the loop's next turn, behind what waits already."""
         if self.stopped_because:
             return
         self._queue.append((message, None))

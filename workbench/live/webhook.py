@@ -94,7 +94,7 @@ class AlertDoor:
         alert = read_alert(body, system.alerts, now=system.now, link=link, kind=kind)
         if not system.ready:
             raise BadAlert(
-                f"the engine is not ready: {system.not_ready_because}", way_out="send it again later", status=409
+                f"the engine is not ready: {system.not_ready_because}", way_out="send it again later", status=503
             )
         return alert
 

@@ -314,7 +314,7 @@ def test_an_engine_that_is_not_ready_takes_no_alert(tmp_path: Path) -> None:
     async def work(it: Rig, http: httpx.AsyncClient) -> None:
         it.system.ready = False
         answer = await http.post(LINK, json=side())
-        assert answer.status_code == 409
+        assert answer.status_code == 503, "the one refusal after which a sender should try again"
         assert (await http.get("/health")).json()["ready"] is False
 
     with_account(tmp_path, work)

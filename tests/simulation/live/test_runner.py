@@ -20,6 +20,7 @@ from workbench.core.messages import (
     OperatorOrdered,
     OrderSubmitted,
     Outcome,
+    SnapshotTaken,
     TimerBeat,
 )
 from workbench.core.order import OrderState, OrderTicket, Purpose
@@ -144,6 +145,19 @@ def test_quotes_and_idle_beats_go_to_the_tape_and_not_to_the_journal(tmp_path: P
             assert any(item.quote is not None for item in tape)
             seqs = sorted([item.seq for item in tape] + [entry.seq for entry in journalled])
             assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+    asyncio.run(run())
+
+
+def test_a_look_that_finds_all_as_it_was_is_not_journalled(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with rig(tmp_path) as it:
+            look = SnapshotTaken(taken_at=it.clock.now(), available_funds=Decimal(1_000_000))
+            await it.runner.put(look)
+            journalled = len(it.journal.read_day("practice", DAY))
+            for _ in range(5):
+                await it.runner.put(look)
+            assert len(it.journal.read_day("practice", DAY)) == journalled
 
     asyncio.run(run())
 

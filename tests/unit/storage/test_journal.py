@@ -171,7 +171,7 @@ def test_a_killed_writer_loses_nothing_that_was_told_durable(tmp_path: Path) -> 
     path = tmp_path / "j.db"
     root = Path(__file__).resolve().parents[3]
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, encoding="utf-8", cwd=root
     ) as child:
         assert child.stdout is not None
         told = [int(child.stdout.readline()) for _ in range(50)]
