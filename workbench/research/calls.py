@@ -127,7 +127,7 @@ def evaluate(study: Study, market: Market, minutes: Minutes, frame: pd.DataFrame
         values=signals[list(SIGNAL_COLUMNS)].to_numpy(dtype=bool),
         opened=opened,
         closes=frame["close"].to_numpy(dtype=np.float64),
-        notes=study.strategy.notes(frame),
+        notes=(*study.strategy.notes(frame), *_unheard(within & ~settled, opened)),
         bars=int((opened >= minutes.time[0]).sum()),
     )
 
@@ -136,6 +136,15 @@ def too_old(calls: Calls, minutes: Minutes, study: Study) -> Booleans:
     """Mark calls that are heard more than one bar after they became known: they enter nothing."""
     waited = minutes.time[calls.minute] - calls.known
     return np.asarray(waited > study.interval.seconds * NANOSECONDS)
+
+
+def _unheard(rows: Booleans, opened: Ints) -> tuple[str, ...]:
+    """Say how much of the range only settled the strategy, because nothing older is stored."""
+    count = int(rows.sum())
+    if not count:
+        return ()
+    last = moment(int(opened[np.flatnonzero(rows)[-1]]))
+    return (f"the first {count} bars, to {last:%Y-%m-%d %H:%M}, settle the strategy and are not traded",)
 
 
 def _session_ends(opened: Ints, market: Market) -> Ints:

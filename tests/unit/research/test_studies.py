@@ -112,6 +112,9 @@ def test_warm_up_comes_from_before_the_range_and_is_not_traded() -> None:
     first = date(2022, 1, 24)
     part = backtest(study_of(start=first), market_of(faulty_bars()))
     assert part.trades == tuple(trade for trade in whole.trades if trade.entry_time.date() >= first)
+    assert part.notes == ()
+    (note,) = whole.notes
+    assert "settle the strategy and are not traded" in note
 
 
 def test_too_few_bars_to_settle_are_refused() -> None:
