@@ -134,11 +134,16 @@ class BarBuilder:
         self._open: dict[datetime, list[Decimal]] = {}
         self._volume: dict[datetime, int] = {}
         self._closed_through: datetime | None = None
+        self._session_open: datetime | None = None
         self._day_volume = 0
 
     def tick(self, moment: datetime, price: Decimal, day_volume: int, session_open: datetime) -> None:
         """Count one last price in; a tick of a bar that is closed already is counted as late and dropped."""
         start = self.interval.opens_at(moment, session_open)
+        if session_open != self._session_open:
+            # The day's volume begins anew; of a day that was joined late, the volume before is in no bar of ours.
+            self._session_open = session_open
+            self._day_volume = 0 if start <= session_open else day_volume
         traded, self._day_volume = max(0, day_volume - self._day_volume), max(day_volume, self._day_volume)
         if self._closed_through is not None and start < self._closed_through:
             self.late_ticks += 1
@@ -165,8 +170,17 @@ class BarBuilder:
                 break
             o, h, low, c = self._open.pop(start)
             closed.append(Bar(start, o, h, low, c, self._volume.pop(start)))
-            self._closed_through = max(self._closed_through or end, end)
+        self._pass(now, session_close)
         return closed
+
+    def _pass(self, now: datetime, session_close: datetime | None) -> None:
+        """Note which bars are over, those without a trade too: a tick of theirs is late from now on."""
+        if self._session_open is None:
+            return
+        over = self.interval.opens_at(now - self.grace, self._session_open)
+        if session_close is not None and now - self.grace >= session_close > over:
+            over = session_close
+        self._closed_through = max(self._closed_through or over, over)
 
 
 def path(  # noqa: PLR0913 - each says one thing about the market that the bar stands for

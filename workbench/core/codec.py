@@ -17,6 +17,7 @@ from workbench.core import messages
 from workbench.core.errors import CorruptData
 
 TAG = "type"
+_PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (float, int), bool: (bool,)}
 
 
 def encode(value: Any) -> Any:
@@ -91,4 +92,6 @@ def _read(hint: Any, value: Any) -> Any:
         return time.fromisoformat(value)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
+    if hint in _PLAIN and type(value) not in _PLAIN[hint]:
+        raise TypeError(f"expected {hint.__name__}, got {value!r}")
     return value

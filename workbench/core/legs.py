@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from workbench.core.contracts import ContractTable, ExpiryKind
-from workbench.core.errors import UnknownFact, UnknownName
+from workbench.core.errors import UnknownContract, UnknownFact, UnknownName
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.plan import Contract, ExpiryRule, Plan, parse_strike
 from workbench.core.ports import InstrumentSource
@@ -130,7 +130,10 @@ def synthetic(symbol: str, on: date, contracts: ContractTable) -> Instrument:
     """Give the index traded as if it were the nearest monthly future: its lot and tick of that date, zero basis."""
     end = date(on.year + (on.month > 10), (on.month + 1) % 12 + 1, 1)
     end = min(end, date(max(contracts.calendar.years), 12, 31))
-    expiry = contracts.expiries(symbol, start=on, end=end, kind=ExpiryKind.MONTHLY)[0]
+    expiries = contracts.expiries(symbol, start=on, end=end, kind=ExpiryKind.MONTHLY)
+    if not expiries:
+        raise UnknownContract(f"no monthly expiry of {symbol} from {on} on is known: the calendar ends on {end}")
+    expiry = expiries[0]
     return Instrument(
         segment=Segment.NSE_FNO,
         security_id=f"{symbol}-INDEX",

@@ -216,8 +216,11 @@ def plan_from_mapping(body: Mapping[str, Any]) -> Plan:
     BadInput
         Unknown key (with "did you mean"), wrong type, or a plan that cannot be carried out.
     """
+    if not isinstance(body, Mapping):
+        raise BadInput(f"a plan is a table of keys and values, not {type(body).__name__}")
     known = {item.name for item in fields(Plan)}
-    values: dict[str, Any] = {}
+    # A share of risk sets the lots; it need not be said twice.
+    values: dict[str, Any] = {"lots": None} if body.get("risk_share_pct") is not None else {}
     for key, value in body.items():
         if key not in known:
             raise UnknownName("plan key", str(key), known)
@@ -270,16 +273,19 @@ def _as_is(value: Any, key: str) -> Any:
 
 
 def _time(value: Any, key: str) -> dt.time | None:
-    if value is None or isinstance(value, dt.time):
-        return value
+    if value is None:
+        return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 86400:
         # YAML 1.1 reads an unquoted 15:10 as the base-60 number 910 (minutes) and 15:10:00 as 54600 (seconds).
-        minutes = value if value < 1440 else value // 60
-        return dt.time(minutes // 60, minutes % 60)
+        seconds = value * 60 if value < 1440 else value
+        return dt.time(seconds // 3600, seconds // 60 % 60, seconds % 60)
     try:
-        return dt.time.fromisoformat(str(value))
+        clock = value if isinstance(value, dt.time) else dt.time.fromisoformat(str(value))
     except ValueError:
-        raise BadInput(f"plan key {key!r}: {value!r} is not a time of day; write '15:10'") from None
+        clock = None
+    if clock is None or clock.tzinfo is not None:
+        raise BadInput(f"plan key {key!r}: {value!r} is not a market time of day; write '15:10'")
+    return clock
 
 
 def _decimal(value: Any, key: str) -> Decimal | None:

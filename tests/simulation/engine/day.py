@@ -1,4 +1,4 @@
-"""A short trading day by seed: the engine, a venue that misbehaves, and an oracle that watches the venue's own truth."""
+"""A short trading day by seed: the engine, a venue that misbehaves, an oracle that watches the venue's own truth."""
 
 from __future__ import annotations
 
