@@ -4,6 +4,9 @@ Alerts go to a running engine by turns as BUY and as ``position: flat``, so that
 the change of the resting stop into an exit. After each, the same is measured on the floor: a bare FastAPI route that
 writes one fsynced row and calls ``dhanhq``. Both are stamped by the same recorder on one clock.
 
+"Idle" is part of what is promised, so the machine is watched for a moment before each sample, and those that began on
+an idle one are told apart from all.
+
 A sample counts when our order came; what did not lead to one (an entry that waited for a first quote, a refusal) is
 counted and told, never dropped in silence.
 """
@@ -30,6 +33,8 @@ from workbench.testing.wire_stub import free_port
 
 STEP_S = 20.0
 QUIET_S = 0.15
+IDLE_PCT = 15.0
+"""A machine is idle below this; the stand itself takes about three percent."""
 PAUSE_S = 6.0
 """Longer than a server on this machine keeps an idle connection, so that ours has to be opened anew."""
 
@@ -42,16 +47,23 @@ class NoOrderError(OSError):
 
 @dataclass(slots=True)
 class Samples:
-    """Milliseconds of one side."""
+    """Milliseconds of one side, and how busy the machine was just before each."""
 
     to_order: list[float] = field(default_factory=list)
     to_answer: list[float] = field(default_factory=list)
+    busy_pct: list[float] = field(default_factory=list)
 
-    def add(self, sent: Sent, order: OrderWrite) -> float:
+    def add(self, sent: Sent, order: OrderWrite, busy_pct: float) -> float:
         """Take one sample; give its milliseconds to the order."""
         self.to_order.append((order.at_ns - sent.at_ns) / 1e6)
         self.to_answer.append((sent.answered_ns - sent.at_ns) / 1e6)
+        self.busy_pct.append(busy_pct)
         return self.to_order[-1]
+
+    @property
+    def idle(self) -> list[float]:
+        """Milliseconds to the order of samples that began on an idle machine: chosen before, not by the outcome."""
+        return [value for value, busy_pct in zip(self.to_order, self.busy_pct, strict=True) if busy_pct <= IDLE_PCT]
 
 
 @dataclass(slots=True)
@@ -68,7 +80,6 @@ class Course:
     rested: Samples = field(default_factory=Samples)
     bare_rested: Samples = field(default_factory=Samples)
     without: Counter[str] = field(default_factory=Counter)
-    busy_before: float = 0.0
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
     units: int = 0
 
@@ -78,7 +89,7 @@ def measure(size: Size) -> Iterator[Figure]:
     with ExitStack() as stack:
         made = stack.enter_context(stand())
         floor = stack.enter_context(Recorder())
-        course = Course(made, floor, free_port(), busy_before=busy())
+        course = Course(made, floor, free_port())
         database = made.folder / "floor.db"
         command = [sys.executable, "-m", "tests.bench.floor_app", str(course.floor_port)]
         command += [f"http://127.0.0.1:{floor.port}/v2", str(database)]
@@ -101,7 +112,7 @@ def figures(course: Course) -> Iterator[Figure]:
     ours, bare = course.ours, course.bare
     n = len(ours.to_order)
     promised = (Bound(of="p50", limit=5.0), Bound(of="p99", limit=20.0))
-    notes = {"without_an_order": dict(course.without), "cpu_busy_pct_before": course.busy_before}
+    notes = {"without_an_order": dict(course.without), "cpu_busy_pct": percentile(ours.busy_pct, 50)}
     yield Figure(
         name="alert to order at the broker", unit="ms", stats=spread(ours.to_order), n=n, bounds=promised, notes=notes
     )
@@ -109,9 +120,17 @@ def figures(course: Course) -> Iterator[Figure]:
         yield Figure(name=name, unit="ms", stats=spread(values), n=len(values))
     floor_n = len(bare.to_order)
     yield Figure(name="floor: alert to order, bare", unit="ms", stats=spread(bare.to_order), n=floor_n)
-    ratio = percentile(ours.to_order, 50) / percentile(bare.to_order, 50)
-    bounds = (Bound(of="p50", limit=2.0),)
-    yield Figure(name="alert to order over the floor", unit="ratio", stats={"p50": ratio}, n=n, bounds=bounds)
+    yield _over_the_floor("alert to order over the floor", ours.to_order, bare.to_order)
+    if ours.idle and bare.idle:
+        yield Figure(
+            name="alert to order, on an idle machine",
+            unit="ms",
+            stats=spread(ours.idle),
+            n=len(ours.idle),
+            bounds=promised,
+        )
+        yield Figure(name="floor, on an idle machine", unit="ms", stats=spread(bare.idle), n=len(bare.idle))
+        yield _over_the_floor("alert to order over the floor, on an idle machine", ours.idle, bare.idle)
     for name, rested in (("alert to order", course.rested), ("floor: alert to order", course.bare_rested)):
         if rested.to_order:
             count_rested = len(rested.to_order)
@@ -119,6 +138,12 @@ def figures(course: Course) -> Iterator[Figure]:
                 name=f"{name}, after {PAUSE_S:g} s of rest", unit="ms", stats=spread(rested.to_order), n=count_rested
             )
     yield Figure(name="alert to its answer", unit="ms", stats=spread(ours.to_answer), n=n)
+
+
+def _over_the_floor(name: str, ours: list[float], bare: list[float]) -> Figure:
+    ratio = percentile(ours, 50) / percentile(bare, 50)
+    bounds = (Bound(of="p50", limit=2.0),)
+    return Figure(name=name, unit="ratio", stats={"p50": ratio}, n=min(len(ours), len(bare)), bounds=bounds)
 
 
 def run(course: Course, alerts: int, pauses: int) -> None:
@@ -176,7 +201,7 @@ def _alert(course: Course, body: dict[str, Any], into: list[float]) -> bool:
     told = {"strategy": ALERTED, "symbol": "NIFTY", "timestamp": _health(course)["now"], "id": f"bench-{number}"}
     if "side" in body:
         told["price"] = _spot(course)
-    _quiet(recorder)
+    busy_pct = _quiet(recorder)
     seen = recorder.count
     sent = send(course.made.engine_port, f"/webhook/{LINK}", told | body)
     if sent.status != 200:
@@ -190,7 +215,7 @@ def _alert(course: Course, body: dict[str, Any], into: list[float]) -> bool:
     order = _own_order(course, seen)
     if order is None:
         raise NoOrderError(f"the alert was {fate} and no order came in {STEP_S:g} s")
-    into.append(course.ours.add(sent, order))
+    into.append(course.ours.add(sent, order, busy_pct))
     return True
 
 
@@ -205,6 +230,7 @@ def _own_order(course: Course, seen: int) -> OrderWrite | None:
 
 def _floor(course: Course) -> None:
     """The same on the floor."""
+    busy_pct = _quiet(course.made.recorder)
     seen = course.floor.count
     body = {"strategy": ALERTED, "symbol": "NIFTY", "side": "BUY", "timeframe": "1m", "price": 25000.05}
     sent = send(course.floor_port, "/alert", body)
@@ -213,7 +239,7 @@ def _floor(course: Course) -> None:
         raise NoOrderError(f"the floor answered {sent.status} and sent no order")
     if "floor-1" not in json.loads(order.body)["correlationId"]:
         raise NoOrderError("the floor sent another order than its own")
-    course.bare.add(sent, order)
+    course.bare.add(sent, order, busy_pct)
 
 
 def _health(course: Course) -> dict[str, Any]:
@@ -238,14 +264,13 @@ def _is_protected(course: Course) -> bool:
     return bool(mine) and mine[0]["protection"] == "at_broker" and mine[0]["units"] == mine[0]["planned_units"]
 
 
-def _quiet(recorder: Recorder) -> None:
-    """Wait until no order has gone for a moment: a strategy may trade just now."""
-    seen = recorder.count
+def _quiet(recorder: Recorder) -> float:
+    """Wait until no order has gone for a moment (a strategy may trade just now); tell how busy the machine was then."""
     while True:
-        time.sleep(QUIET_S)
-        if recorder.count == seen:
-            return
         seen = recorder.count
+        busy_pct = busy(QUIET_S)
+        if recorder.count == seen:
+            return busy_pct
 
 
 def _until(is_so: Any, what: str, timeout_s: float) -> None:
