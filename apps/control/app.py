@@ -25,7 +25,6 @@ from apps.control.client import Answer, Engine, Reply  # noqa: E402
 from apps.control.words import Tone, coloured  # noqa: E402
 
 STYLE = Path(__file__).with_name("style.css")
-CONFIRM_FOR_S = 10.0
 TOLD_FOR_S = 15.0
 
 
@@ -107,22 +106,17 @@ def _switches(shown: view.Screen) -> None:
         st.button("RESUME", key="resume", on_click=_order, args=("resume", "Resumed"), width="stretch")
     else:
         st.button("HALT", key="halt", on_click=_order, args=("halt", "Halted"), width="stretch")
-    asked = st.session_state.get("flatten_asked_at")
-    if asked is not None and time.monotonic() - asked < CONFIRM_FOR_S:
+    # Opening a popover asks the server nothing, so that the question stands at once and no click can be lost.
+    asked = st.session_state.setdefault("flattened", 0)
+    with st.popover("FLATTEN", key=f"flatten-{asked}", width="stretch"):
         count = len(shown.positions)
-        label = f"YES, FLATTEN {count} NOW" if count else "YES, FLATTEN (none shown)"
+        st.markdown(f"Leaves {count} position(s) at the market now." if count else "No position is shown; leaves any.")
+        label = f"YES, FLATTEN {count} NOW" if count else "YES, FLATTEN"
         st.button(label, key="flatten_yes", on_click=_flatten, width="stretch")
-        st.button("no", key="flatten_no", on_click=_ask_flatten, args=(None,), width="content")
-    else:
-        st.button("FLATTEN", key="flatten", on_click=_ask_flatten, args=(True,), width="stretch")
-
-
-def _ask_flatten(wanted: bool | None) -> None:
-    st.session_state["flatten_asked_at"] = time.monotonic() if wanted else None
 
 
 def _flatten() -> None:
-    _ask_flatten(None)
+    st.session_state["flattened"] += 1  # another key closes the question
     _order("flatten", "Flatten ordered: every position is being left")
 
 

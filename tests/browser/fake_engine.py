@@ -19,6 +19,11 @@ class FakeEngine:
     """State behind the fake API; tests change `status` and read `ordered`."""
 
     def __init__(self) -> None:
+        self.port = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Stand as it was recorded, with nothing ordered yet."""
         recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
         self.status: dict[str, Any] = recorded["status"]
         self.orders: list[dict[str, Any]] = recorded["orders"]
@@ -26,7 +31,7 @@ class FakeEngine:
         self.flat_previews: dict[str, Any] = recorded["flat_previews"]
         self.ordered: list[tuple[str, dict[str, Any]]] = []
         self.wrong_tokens = 0
-        self.port = 0
+        self.is_dead = False
 
     def go_flat(self) -> None:
         """Close what is held."""
@@ -63,6 +68,9 @@ def fake_engine() -> Iterator[FakeEngine]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if fake.is_dead:
+                self.close_connection = True
+                return
             self._answer(*fake.read(self.path))
 
         def do_POST(self) -> None:
