@@ -111,6 +111,7 @@ class DaySchedule:
     ) -> None:
         self._jobs, self._market_now, self._speed = jobs, market_now, speed
         self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._pending: list[tuple[Point, ClockTrigger]] = []
         self.fired: list[str] = []
 
     def start(self) -> None:
@@ -123,11 +124,9 @@ class DaySchedule:
         """Plan a day's points that are still ahead; what was planned before is dropped."""
         self._scheduler.remove_all_jobs()
         ahead = tuple(point for point in points_of(session, last_entry, square_off) if point.at > self._market_now())
-        for point in ahead:
-            trigger = ClockTrigger(point.at, self._market_now, self._speed)
-            self._scheduler.add_job(
-                self._wake, trigger, args=(point, trigger), id=point.name, misfire_grace_time=None, coalesce=True
-            )
+        self._pending = [(point, ClockTrigger(point.at, self._market_now, self._speed)) for point in ahead]
+        for point, trigger in self._pending:
+            self._scheduler.add_job(self._wake, trigger, id=point.name, misfire_grace_time=None, coalesce=True)
         return ahead
 
     def upcoming(self) -> list[dict[str, Any]]:
@@ -139,11 +138,13 @@ class DaySchedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    async def _wake(self, point: Point, trigger: ClockTrigger) -> None:
-        if not trigger.reached():
-            return
-        log.info("schedule: %s at %s", point.name, point.at.isoformat())
-        self.fired.append(point.name)
-        job = self._jobs.get(point.name)
-        if job is not None:
-            await job()
+    async def _wake(self) -> None:
+        """Fire what is due, in the order of the day: a market that runs fast may reach several points in one nap."""
+        for point, trigger in self._pending:
+            if not trigger.reached():
+                continue
+            log.info("schedule: %s at %s", point.name, point.at.isoformat())
+            self.fired.append(point.name)
+            job = self._jobs.get(point.name)
+            if job is not None:
+                await job()

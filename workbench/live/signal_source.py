@@ -67,6 +67,7 @@ class _Armed:
     strategy: Strategy | None
     code_hash: str
     wrong: str = ""
+    told: tuple[bool, str] | None = None
 
 
 class SignalSource:
@@ -211,7 +212,14 @@ class SignalSource:
         reason = armed.wrong
         if not reason and have < need:
             reason = f"{have} of {need} bars of {armed.series.symbol} {armed.series.interval} are there"
+        armed.told = (not reason, reason)
         return DeploymentChecked(deployment=armed.deployment.name, armed=not reason, reason=reason)
+
+    def _news(self, armed: _Armed) -> list[Message]:
+        """Say how a deployment stands, if that is news."""
+        before = armed.told
+        check = self._check(armed)
+        return [check] if armed.told != before else []
 
     def _closed(self, series: _Series, closed: Sequence[Bar], session: Session) -> list[Message]:
         told: list[Message] = []
@@ -249,9 +257,9 @@ class SignalSource:
 
     def _evaluate(self, armed: _Armed, bar: Bar, end: datetime) -> list[Message]:
         strategy, frame = armed.strategy, armed.series.frame
-        check = self._check(armed)
-        if strategy is None or not check.armed:
-            return [check]
+        check = self._news(armed)
+        if strategy is None or not armed.told or not armed.told[0]:
+            return check
         window = frame.tail(strategy.settle_bars + MARGIN_BARS)
         try:
             signals = strategy.signals(window)
@@ -260,14 +268,14 @@ class SignalSource:
         except Exception as error:
             armed.wrong = f"the strategy raised {type(error).__name__}: {error}"
             log.error("%s: %s", armed.deployment.name, armed.wrong, exc_info=error)
-            return [self._check(armed)]
+            return self._news(armed)
         rows = [
             SignalValues(**{str(name): bool(value) for name, value in row.items()})
             for row in signals.tail(2).to_dict("records")
         ]
         stop = None if points is None or pd.isna(points.iloc[-1]) else Decimal(repr(round(float(points.iloc[-1]), 4)))
         return [
-            check,
+            *check,
             SignalRaised(
                 deployment=armed.deployment.name,
                 bar_time=bar.time,
