@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from workbench.core.bars import Quote
+from workbench.core.errors import WorkbenchError
 from workbench.core.messages import BrokerOrder, Message, OrderUpdated, QuoteReceived, TimerBeat
 from workbench.live.clock import PracticeClock
 
@@ -135,6 +136,9 @@ class PracticeLink:
                         await self._step(Step.read(text), socket)
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 log.warning("the simulator's clock is away: %s", error)
+            except WorkbenchError as error:
+                # A day that cannot be opened (no master, for instance): the market waits, and it is tried again.
+                log.error("this market second could not be carried out: %s", error)
             self.connected.clear()
             await asyncio.sleep(0.2)
 
@@ -143,8 +147,8 @@ class PracticeLink:
         await self._arrived(step)
         self.clock.set(step.moment)
         if step.state != self._state:
-            self._state = step.state
             await self._on_state(step.state, step.moment)
+            self._state = step.state
         quotes, self._quotes = self._quotes, []
         orders, self._orders = self._orders, []
         for quote in quotes:

@@ -13,6 +13,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 
 from workbench.core.bars import Quote
+from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import BrokerOrder, Message, OrderUpdated, QuoteReceived, TimerBeat
 from workbench.core.order import OrderState
 from workbench.core.session import IST
@@ -57,6 +58,7 @@ class Bench:
         self.seen: list[tuple[str, datetime]] = []
         self.states: list[str] = []
         self.seconds: list[datetime] = []
+        self.refuse_states = 0
         self.link: PracticeLink | None = None
 
     def enqueue(self, message: Message) -> None:
@@ -66,19 +68,27 @@ class Bench:
         await asyncio.sleep(0)
 
     async def on_state(self, state: str, moment: datetime) -> None:
+        if self.refuse_states:
+            self.refuse_states -= 1
+            raise BrokerUnavailable("no master today")
         self.states.append(state)
 
-    def run(self, play: Callable[[Bench, ServerConnection], Awaitable[None]]) -> None:
+    def run(self, play: Callable[[Bench, ServerConnection], Awaitable[None]], *, connections: int = 1) -> None:
+        played = 0
+
         async def main() -> None:
             over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
             async def handler(socket: ServerConnection) -> None:
+                nonlocal played
                 try:
                     await play(self, socket)
                 except Exception as error:  # noqa: BLE001 - handed to the test
                     over.set_exception(error)
                 else:
-                    over.set_result(None)
+                    played += 1
+                    if played == connections:
+                        over.set_result(None)
                 await socket.wait_closed()
 
             async with serve(handler, "127.0.0.1", 0) as server:
@@ -190,6 +200,23 @@ def test_counters_that_begin_anew_or_packets_that_never_come_do_not_stop_the_mar
         Bench().run(play)
     finally:
         practice_link.LATE_S = before
+
+
+def test_a_day_that_cannot_be_opened_is_tried_again_while_the_market_waits() -> None:
+    bench = Bench()
+    bench.refuse_states = 1
+    connections: list[str] = []
+
+    async def play(bench: Bench, socket: ServerConnection) -> None:
+        connections.append("one more")
+        await socket.send(step(0, state="waiting"))
+        if len(connections) == 1:
+            await socket.wait_closed()
+            return
+        assert await answered(socket) == {"ack": 0, "ready": True}
+        assert bench.states == ["waiting"]
+
+    bench.run(play, connections=2)
 
 
 def test_prices_of_derivatives_are_marked_as_the_models() -> None:
