@@ -107,13 +107,13 @@ def walk_day(study: Study, market: Market, day: date, bars: pd.DataFrame, rows: 
     for moment, bar in zip(pd.DatetimeIndex(bars.index).to_pydatetime(), bars.to_dict("records"), strict=True):
         o, h, low = (snap(bar[name], tick) for name in ("open", "high", "low"))
         clock = moment.time()
+        was = held
         if held is not None and moment >= session.square_off_start:
             leave(moment, o, "session_end")
         if held is not None and plan.exits.time is not None and clock >= plan.exits.time:
             leave(moment, o, "time")
         for known, row in rows.get(moment, ()):
             edge = 1 if row["long_edge"] else -1 if row["short_edge"] else 0
-            was = held
             if held is not None:
                 called = row["long_exit"] if held.sign > 0 else row["short_exit"]
                 if edge == -held.sign and plan.on_opposite is not OnOpposite.IGNORE:

@@ -185,10 +185,20 @@ def _signals(
     short_entries[rows.base[heard[enter_short]] + ENTERING] = True
     long_exits[rows.base[heard[leave_long]] + offset] = True
     short_exits[rows.base[heard[leave_short]] + offset] = True
-    by_clock = np.concatenate((rows.base[clock.session_ends | clock.time_is_up] + LEAVING, rows.closing))
-    long_exits[by_clock] = True
-    short_exits[by_clock] = True
+    for exits, against in ((long_exits, enter_short), (short_exits, enter_long)):
+        exits[rows.closing] = True
+        exits[_clock_rows(clock, rows, heard[against], offset)] = True
     return long_entries, long_exits, short_entries, short_exits
+
+
+def _clock_rows(clock: Clock, rows: _Rows, against: Ints, offset: int) -> Ints:
+    """Rows on which the clock calls positions of one side out.
+
+    What is called out while an opposite entry is heard still counts as held: unless the plan reverses, that entry finds
+    an opposite position. So there the exit stands on the row of the entry.
+    """
+    minutes = np.flatnonzero(clock.session_ends | clock.time_is_up)
+    return rows.base[minutes] + np.where(np.isin(minutes, against), offset, LEAVING)
 
 
 def _seconds(clock: time) -> int:
