@@ -144,8 +144,13 @@ class EngineProcess:
         self.tasks.append(asyncio.create_task(self.link.run()))
         self.tasks.append(asyncio.create_task(self._look_regularly()))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
-        await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
+        for task in self.tasks:
+            # Feed, order socket and clock run until they are cancelled: one that has ended broke, and is started anew.
+            if task.done():
+                log.error("a part of the engine ended", exc_info=None if task.cancelled() else task.exception())
+                self.runner.stop("a part of the engine ended")
         code = 1 if self.runner.stopped_because else 0
         stopped.cancel()
         asked.cancel()
