@@ -191,8 +191,8 @@ NAMED_PLANS: dict[str, Plan] = {
         name="index_bracket",
         exits=Exits(
             stop=Distance(points=Decimal(30)),
-            target=Distance(points=Decimal(60)),
-            trail=Trail(distance=Distance(points=Decimal(30))),
+            target=Distance(points=Decimal(50)),
+            trail=Trail(distance=Distance(points=Decimal(30)), after=Distance(points=Decimal(30))),
         ),
     ),
     "atm_option": Plan(
