@@ -89,6 +89,16 @@ def test_other_strategies_and_intervals_agree(strategy: str, interval: str) -> N
     assert first.trades == second.trades
 
 
+@pytest.mark.parametrize("on_opposite", list(OnOpposite))
+def test_an_opposite_call_in_the_minute_that_the_clock_calls_out_means_the_same(on_opposite: OnOpposite) -> None:
+    plan = index_as_future(on_opposite=on_opposite, exits=Exits(stop=points("24.2"), time=time(13, 0)))
+    study, market = study_of(plan, interval="1m"), market_of(faulty_bars(seed=3))
+    first = backtest(study, market)
+    assert first.stats["by_exit_reason"]["time"]["trades"] > 20
+    assert walked(first) == walk(study, market)
+    assert first.trades == replay(study, market).trades
+
+
 def test_telling_quiet_minutes_in_short_changes_no_trade() -> None:
     study, market = study_of(PLANS["percent"]), market_of(faulty_bars(seed=5))
     assert replay(study, market, abridge=True).trades == replay(study, market, abridge=False).trades
