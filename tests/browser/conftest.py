@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from apps.control.launch import command
+from apps.control import launch
 from tests.browser.fake_engine import TOKEN, FakeEngine, fake_engine
 
 
@@ -48,7 +49,9 @@ def control_app(engine_port: int, folder: Path) -> Iterator[str]:
     log = folder / "streamlit.log"
     env = {**os.environ, "WORKBENCH_ENGINE_PORT": str(engine_port), "WORKBENCH_ADMIN_TOKEN": TOKEN}
     with log.open("wb") as output:
-        process = subprocess.Popen(command(port), env=env, cwd=folder, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [sys.executable, launch.__file__, "--port", str(port)], env=env, cwd=folder, stdout=output, stderr=output
+        )
         try:
             _wait(f"http://127.0.0.1:{port}/_stcore/health", process, log)
             yield f"http://127.0.0.1:{port}"
