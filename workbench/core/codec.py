@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, Union
 
 from workbench.core import messages
-from workbench.core.errors import CorruptData
+from workbench.core.errors import BadInput, CorruptData
 
 TAG = "type"
 _PLAIN: Mapping[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (float, int), bool: (bool,)}
@@ -68,7 +68,7 @@ def _fields(kind: Any) -> dict[str, Any]:
 def _build(kind: type, body: Mapping[str, Any]) -> Any:
     try:
         return kind(**{name: _read(hint, body[name]) for name, hint in _fields(kind).items() if name in body})
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError, BadInput) as error:
         raise CorruptData(f"{kind.__name__} does not read: {error}") from error
 
 

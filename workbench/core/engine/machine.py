@@ -127,9 +127,8 @@ class Engine:
     def _on_day(self, turn: Turn, message: DayBegan) -> None:
         desk, recovered, self._recovered = turn.desk, self._recovered, False
         if turn.book.day != message.day:
-            for deployment in list(desk.pending):
-                entries.drop_pending(turn, deployment, "the day is over")
             carrying.open_day(turn, message.day)
+            entries.drop_all_pending(turn, "the day is over")
             desk.new_day()
         elif recovered:
             settling.settle_after_recovery(turn)
