@@ -161,6 +161,18 @@ def test_a_cancellation_is_not_asked_again_and_again() -> None:
     assert len(stand.of(CancelOrder)) == 2
 
 
+def test_a_refused_withdrawal_of_an_entry_is_not_repeated_in_the_same_breath() -> None:
+    stand = Stand()
+    stand.alert(A.BULLISH)
+    entry = stand.ticket("E")
+    stand.answer(entry)
+    stand.alert(A.TARGET_FLAT)
+    stand.answer(entry, Outcome.REJECTED, WriteKind.CANCEL)
+    assert len(stand.of(CancelOrder)) == 1
+    stand.wait(2)
+    assert len(stand.of(CancelOrder)) == 2
+
+
 # --- stops that fail ------------------------------------------------------------------------------------------------
 
 

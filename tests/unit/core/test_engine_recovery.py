@@ -170,6 +170,20 @@ def test_a_difference_that_stands_freezes_the_account_loudly() -> None:
     assert stand.reborn().frozen == stand.book.frozen
 
 
+def test_a_difference_needs_time_for_two_looks_may_be_equally_old() -> None:
+    stand = Stand()
+    stand.protected()
+    found = [stand.row(stand.ticket("E"), 50, 120), stand.row(stand.ticket("S"))]
+    for _ in range(4):
+        stand.snapshot(*found, held={CALL: 0})
+        stand.wait(1)
+    assert not stand.book.frozen
+    assert stand.of(TakeSnapshot)
+    stand.wait(1)
+    stand.snapshot(*found, held={CALL: 0})
+    assert stand.book.frozen
+
+
 def test_a_difference_that_passes_freezes_nothing() -> None:
     stand = Stand()
     stand.protected()
