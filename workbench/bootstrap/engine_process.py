@@ -162,12 +162,6 @@ class EngineProcess:
     async def _config(self) -> str:
         promoted.ensure_practice(self.data, self.config.strategy)
         self.deployments = tuple(item for item in promoted.load_all(self.data) if item.account == "practice")
-        for item in self.deployments:
-            if item.plan.is_synthetic:
-                raise BadInput(
-                    f"deployment {item.name} trades the index as a future, which no broker lists; "
-                    "promote it with atm_option"
-                )
         self.clock = PracticeClock(await asyncio.to_thread(self._market_time))
         return f"{len(self.deployments)} deployments on the practice account, data in {self.data}"
 

@@ -37,6 +37,11 @@ class Underlying:
     index_id: str
     derivatives: Segment | None
 
+    @property
+    def synthetic_id(self) -> str:
+        """Id under which a practice broker lists the index traded as a future; above every id of the real broker."""
+        return str(4_000_000_000 + int(self.index_id))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LotRow:

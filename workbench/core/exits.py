@@ -70,14 +70,16 @@ def better(side: Side, one: Decimal, other: Decimal) -> Decimal:
 
 
 def leaving_price(side: Side, quote: Quote) -> Decimal:
-    """Price at which a position entered on `side` could be left now."""
-    return quote.bid if side is Side.BUY else quote.ask
+    """Price at which a position entered on `side` could be left now; the last price while nobody quotes that side."""
+    price = quote.bid if side is Side.BUY else quote.ask
+    return price if price > 0 else quote.last
 
 
 def target_reached(position: Position, quote: Quote) -> bool:
     """Tell whether the target could be taken at this quote."""
-    if position.target is None:
-        return False
+    quoted = quote.bid if position.side is Side.BUY else quote.ask
+    if position.target is None or quoted <= 0:
+        return False  # an empty side of the book is no price: nothing could be taken there
     return position.side.sign * (leaving_price(position.side, quote) - position.target) >= 0
 
 

@@ -136,7 +136,7 @@ def synthetic(symbol: str, on: date, contracts: ContractTable) -> Instrument:
     expiry = expiries[0]
     return Instrument(
         segment=Segment.NSE_FNO,
-        security_id=f"{symbol}-INDEX",
+        security_id=contracts.underlying(symbol).synthetic_id,
         symbol=symbol,
         kind=InstrumentKind.SYNTHETIC,
         lot=contracts.lot(symbol, expiry, on),

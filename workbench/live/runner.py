@@ -277,7 +277,15 @@ class Runner:
         while self._releases and self._releases[0].durable:
             release = self._releases.popleft()
             for command in release.commands:
-                self._carry_out(command)
+                try:
+                    self._carry_out(command)
+                except Exception as error:
+                    # A command that cannot even be handed over must not swallow those behind it in silence: the
+                    # process ends, and the next one finds in the journal what was to be sent and looks it up.
+                    log.error("cannot carry out %s", type(command).__name__, exc_info=error)
+                    self.notifier.send(Level.ALARM.value, f"cannot carry out {type(command).__name__}: {error!r}")
+                    self.stop(f"cannot carry out {type(command).__name__}: {error!r}")
+                    return
             if release.waiter is not None and not release.waiter.done():
                 release.waiter.set_result(release.decision)
 

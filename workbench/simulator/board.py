@@ -166,9 +166,12 @@ class Board:
     def depth(self, listed: Listed) -> list[tuple[int, int, float, float]]:
         """Give five rows of (bid units, ask units, bid, ask), best first; an index has zeros."""
         level, tick = self.level(listed), float(listed.instrument.tick)
+        lot = listed.instrument.lot
+        if listed.instrument.kind is InstrumentKind.SYNTHETIC:
+            # It has no book of its own and is taken at the index's price, as much as is wanted.
+            return [(lot * 100, lot * 100, level.bid, level.ask)] + [(0, 0, 0.0, 0.0)] * (_DEPTH - 1)
         if not level.bid_quantity:
             return [(0, 0, 0.0, 0.0)] * _DEPTH
-        lot = listed.instrument.lot
         return [
             (
                 level.bid_quantity + row * lot * 3,

@@ -137,7 +137,8 @@ class Listing:
         """Give the index traded as if it were its near future: it is matched at the index's price."""
         return Listed(
             instrument=Instrument(
-                segment=segment, security_id=f"{symbol}-INDEX", symbol=symbol, kind=InstrumentKind.SYNTHETIC,
+                segment=segment, security_id=self._contracts.underlying(symbol).synthetic_id, symbol=symbol,
+                kind=InstrumentKind.SYNTHETIC,
                 lot=self._lot(symbol, expiry), tick=self._contracts.tick(symbol, InstrumentKind.FUTURE, self.day),
                 display_name=f"{symbol} index as future", trading_symbol=f"{symbol}-INDEX",
             )

@@ -274,7 +274,7 @@ def test_slicing_obeys_the_freeze(make: Maker) -> None:
 
 def test_the_index_as_future_trades_at_the_index(make: Maker) -> None:
     sim = make()
-    listed = sim.find("NSE_FNO", "NIFTY-INDEX")
+    listed = sim.find("NSE_FNO", "4000000013")
     assert listed is not None
     assert listed.instrument.kind is InstrumentKind.SYNTHETIC
     spot = sim.board.spot("NIFTY")
@@ -285,7 +285,7 @@ def test_the_index_as_future_trades_at_the_index(make: Maker) -> None:
         price=round(spot * 0.5, 0),
     )  # fmt: skip
     assert stop["orderStatus"] == "PENDING"
-    assert "NIFTY-INDEX" not in {str(each) for each in _master_ids(sim)}
+    assert "4000000013" not in {str(each) for each in _master_ids(sim)}
 
 
 def _master_ids(sim: Simulator) -> list[str]:

@@ -31,7 +31,7 @@ def on_beat(turn: Turn) -> None:
 
 def _watch(turn: Turn, position: Position, *, new_minute: bool) -> None:
     """Look after an open position: leave it by the clock or the stop, trail it, keep it protected."""
-    session = turn.desk.session(position.plan.instrument.segment, turn.now.date())
+    session = turn.desk.session_of(position.plan.instrument, turn.now.date())
     reason = exits.due(position.plan.exits, session, turn.now, turn.config.limits.square_off_at)
     is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
     if not reason and is_of_another_day and session is not None and session.contains(turn.now):

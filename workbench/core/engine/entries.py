@@ -188,7 +188,7 @@ def _order(turn: Turn, sized: Sized) -> None:
         origin=wish.origin,
         known_at=wish.known_at,
         max_age=wish.max_age,
-        session=turn.desk.session(instrument.segment, turn.now.date()),
+        session=turn.desk.session_of(instrument, turn.now.date()),
         open_pnl=steering.open_pnl(turn.desk),
     )
     denied = judge(ask, turn.book, turn.config.limits, turn.now)

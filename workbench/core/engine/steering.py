@@ -177,7 +177,7 @@ def _forget(turn: Turn, position: Position) -> None:
 
 def _market_trades(turn: Turn, position: Position) -> bool:
     """Orders leave only while the exchange takes them (invariant I7); the wish to leave outlives the night."""
-    session = turn.desk.session(position.plan.instrument.segment, turn.now.date())
+    session = turn.desk.session_of(position.plan.instrument, turn.now.date())
     return session is not None and session.contains(turn.now)
 
 

@@ -12,7 +12,7 @@ from workbench.core.book import Book
 from workbench.core.charges import ChargeTable
 from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.errors import UnknownSession
-from workbench.core.instrument import Instrument, Right, Segment
+from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Command, DecisionMade, Event, Level, Notify
 from workbench.core.session import Calendar, Session
@@ -133,6 +133,11 @@ class Desk:
         self.asked_at.clear()
         self.told.clear()
         self.last_minute = None
+
+    def session_of(self, instrument: Instrument, day: date) -> Session | None:
+        """Session that an instrument keeps; an index traded as a future has a price only while the index has one."""
+        synthetic = instrument.kind is InstrumentKind.SYNTHETIC
+        return self.session(Segment.IDX_I if synthetic else instrument.segment, day)
 
     def refresh_held(self) -> None:
         """Index live positions by instrument key, for the quotes."""
