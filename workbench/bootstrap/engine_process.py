@@ -31,7 +31,7 @@ from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.engine import Engine, EngineConfig
-from workbench.core.errors import BadInput, BrokerUnavailable, WorkbenchError
+from workbench.core.errors import BrokerUnavailable, WorkbenchError
 from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
