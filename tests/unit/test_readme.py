@@ -78,7 +78,7 @@ def test_the_alert_texts_are_read_once_tradingview_has_filled_them() -> None:
     filled = {
         "{{strategy.market_position}}": "long",
         "{{strategy.prev_market_position}}": "flat",
-        "{{strategy.order.id}}": "Long",
+        "{{strategy.order.id}}": "Close entry(s) order Long",  # as TradingView itself names an exit
         "{{timenow}}": "2026-09-28T04:05:06Z",
         "{{interval}}": "5",
         "{{close}}": "23350.15",

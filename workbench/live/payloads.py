@@ -85,7 +85,7 @@ Price = Annotated[Decimal, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000_000_000, allow_inf_nan=False)]
 Timeframe = Annotated[str, Field(max_length=8), AfterValidator(_interval)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
-Identity = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21-\x7e]+$")]
+Identity = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x20-\x7e]+$")]
 Secret = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -160,7 +160,7 @@ def test_every_missing_field_is_named() -> None:
         ({"extra": 1}, "extra"),
         ({"quantity": 50}, "quantity"),
         ({"id": ""}, "id"),
-        ({"id": "a b"}, "id"),
+        ({"id": "a\tb"}, "id"),
         ({"id": "x" * 101}, "id"),
     ],
 )
