@@ -366,7 +366,7 @@ class EngineProcess:
         session = calendar().session(MARKET, day)
         if session is None:
             return f"{day} is no trading day"
-        points = self.schedule.plan_day(session, self.system.last_entry())
+        points = self.schedule.plan_day(session, self.system.last_entry(), self.system.square_off())
         return ", ".join(f"{point.name} {point.at:%H:%M}" for point in points) or "nothing left of the day"
 
     def _take_listings(self, listings: Listings) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument, Segment
 from workbench.core.messages import (
-    AlertReceived,
     BrokerOrder,
     Event,
     Message,
@@ -149,11 +148,15 @@ class Journal(Protocol):
         ...
 
 
-class AlertInbox(Protocol):
-    """Durable alerts with a permanent idempotency key."""
+class AlertMemory(Protocol):
+    """Knows every alert id for ever; the id becomes durable in the same commit as the alert's own journal entry."""
 
-    def accept(self, alert: AlertReceived, on_durable: Callable[[bool], None]) -> None:
-        """Store once; `on_durable(True)` when new, `on_durable(False)` when that id is known already."""
+    def claim(self, alert_id: str) -> bool:
+        """Take an id: True for the first, False ever after."""
+        ...
+
+    def release(self, alert_id: str) -> None:
+        """Give a claim back whose alert never became durable."""
         ...
 
 

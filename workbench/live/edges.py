@@ -12,7 +12,7 @@ from workbench.core.book import Book
 from workbench.core.engine import Decision, EngineConfig
 from workbench.core.legs import Listings
 from workbench.core.messages import Event, Message
-from workbench.core.ports import Journal, JournalEntry
+from workbench.core.ports import AlertMemory, Journal, JournalEntry
 
 
 class TradingEngine(Protocol):
@@ -50,16 +50,8 @@ class TradingEngine(Protocol):
         ...
 
 
-class AlertJournal(Journal, Protocol):
+class AlertJournal(Journal, AlertMemory, Protocol):
     """A journal that also knows every alert id for ever."""
-
-    def claim(self, alert_id: str) -> bool:
-        """Take an id: True for the first, False ever after; made durable with the alert's own entry."""
-        ...
-
-    def release(self, alert_id: str) -> None:
-        """Give a claim back whose alert never became durable."""
-        ...
 
 
 class QuoteTape(Protocol):

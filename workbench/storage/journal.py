@@ -89,7 +89,7 @@ class _Job:
 
 
 class SqliteJournal:
-    """The journal of one data folder in one SQLite file; `core.ports.Journal` and the alerts' memory.
+    """The journal of one data folder in one SQLite file; `core.ports.Journal` and `core.ports.AlertMemory`.
 
     Parameters
     ----------
