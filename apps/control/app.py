@@ -20,7 +20,7 @@ ROOT = str(Path(__file__).resolve().parents[2])
 if ROOT not in sys.path:  # Streamlit runs this file as a script, from wherever it was started
     sys.path.insert(0, ROOT)
 
-from apps.control import buttons, view, words  # noqa: E402
+from apps.control import buttons, shapes, view, words  # noqa: E402
 from apps.control.client import Answer, Engine, Reply  # noqa: E402
 from apps.control.words import Tone, coloured  # noqa: E402
 
@@ -65,7 +65,7 @@ def _orders() -> Sequence[Mapping[str, Any]]:
     return answer.body if isinstance(answer, Reply) and isinstance(answer.body, list) else ()
 
 
-def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, banner: view.Banner | None) -> None:
+def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, banner: shapes.Banner | None) -> None:
     shown = view.screen(status, orders)
     is_old = banner is not None
     _bar(shown, is_old=is_old)
@@ -84,9 +84,10 @@ def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, ban
         with right:
             _test_buttons(shown, is_old=is_old)
             _deployments(shown)
+            _notices(shown)
 
 
-def _bar(shown: view.Screen, *, is_old: bool) -> None:
+def _bar(shown: shapes.Screen, *, is_old: bool) -> None:
     head = shown.head
     with st.container(key="bar"):
         with st.container(key=f"mode-{'unknown' if is_old else head.mode_key}", horizontal=True, gap="small"):
@@ -101,7 +102,7 @@ def _bar(shown: view.Screen, *, is_old: bool) -> None:
             _switches(shown)
 
 
-def _switches(shown: view.Screen) -> None:
+def _switches(shown: shapes.Screen) -> None:
     if shown.halted:
         st.button("RESUME", key="resume", on_click=_order, args=("resume", "Resumed"), width="stretch")
     else:
@@ -139,13 +140,13 @@ def _told() -> None:
         (st.success if went_well else st.error)(text)
 
 
-def _figures(items: Sequence[view.Figure], key: str) -> None:
+def _figures(items: Sequence[shapes.Figure], key: str) -> None:
     with st.container(key=f"figures-{key}", horizontal=True, gap="medium"):
         for item in items:
             st.markdown(view.coloured_figure(item), width="content")
 
 
-def _money(shown: view.Screen) -> None:
+def _money(shown: shapes.Screen) -> None:
     money = shown.money
     with st.container(border=True, key="money"):
         st.markdown(f"P&L of the day after charges  \n{coloured(f'**{money.net}**', money.tone)}")
@@ -155,7 +156,7 @@ def _money(shown: view.Screen) -> None:
         _figures((*shown.used, *shown.lines), "lines")
 
 
-def _positions(shown: view.Screen) -> None:
+def _positions(shown: shapes.Screen) -> None:
     st.markdown("#### Position" if len(shown.positions) < 2 else f"#### {len(shown.positions)} positions")
     if not shown.positions:
         st.markdown("Flat: no position, none being opened.")
@@ -170,7 +171,7 @@ def _positions(shown: view.Screen) -> None:
             _figures(card.figures, f"position-{number}")
 
 
-def _alerts(shown: view.Screen) -> None:
+def _alerts(shown: shapes.Screen) -> None:
     st.markdown("#### Last alerts")
     if not shown.alerts:
         st.markdown("None today.")
@@ -180,7 +181,7 @@ def _alerts(shown: view.Screen) -> None:
             st.markdown(f"`{line.clock}` {line.what} → {coloured(f'**{line.fate}**', line.tone)}{why}")
 
 
-def _test_buttons(shown: view.Screen, *, is_old: bool) -> None:
+def _test_buttons(shown: shapes.Screen, *, is_old: bool) -> None:
     st.markdown("#### Test buttons")
     raw = [str(item["name"]) for item in st.session_state.get("status", {}).get("deployments") or ()]
     if not raw or is_old:
@@ -209,12 +210,21 @@ def _button(card: buttons.ButtonCard, deployment: str, *, means_it: bool) -> Non
         )
 
 
-def _deployments(shown: view.Screen) -> None:
+def _deployments(shown: shapes.Screen) -> None:
     st.markdown("#### Deployments")
     with st.container(key="deployments", gap="small"):
         for item in shown.deployments:
             why = f" — {item.why}" if item.why else ""
             st.markdown(f"**{item.name}** {coloured(f'**{item.word}**', item.tone)}{why}  \n:small[{item.what}]")
+
+
+def _notices(shown: shapes.Screen) -> None:
+    if not shown.notices:
+        return
+    st.markdown("#### Notices")
+    with st.container(key="notices", gap="small"):
+        for item in shown.notices:
+            st.markdown(f"{coloured(f'**{item.word}**', item.tone)} {item.text}")
 
 
 main()

@@ -9,113 +9,26 @@ Invariant: nothing is computed that the engine already knows; the page adds word
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from apps.control import words
+from apps.control.shapes import (
+    AlertLine,
+    Banner,
+    DayMoney,
+    DeploymentLine,
+    Figure,
+    Head,
+    Notice,
+    PositionCard,
+    Screen,
+)
 from apps.control.words import UNKNOWN, Tone, coloured, plain
 
 Json = Mapping[str, Any]
 
 STALE_FEED_S = 5.0
 TOKEN_WARN_H = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A label with a value, both ready for Markdown."""
-
-    label: str
-    value: str
-    tone: Tone = Tone.PLAIN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Banner:
-    """Something that must be seen, with the way out."""
-
-    tone: Tone
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """Whose money, which day, what time, which phase."""
-
-    mode: str
-    mode_key: str
-    meaning: str
-    account: str
-    clock: str
-    day: str
-    phase: str
-    countdowns: tuple[Figure, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayMoney:
-    """P&L of the day after charges, as a bar against the limit of its loss."""
-
-    net: str
-    tone: Tone
-    parts: str
-    bar_share: float
-    bar_text: str
-    bar_tone: Tone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionCard:
-    """One position."""
-
-    position_id: str
-    title: str
-    size: str
-    marks: tuple[str, ...]
-    pnl: str
-    pnl_points: str
-    tone: Tone
-    stop: str
-    stop_tone: Tone
-    figures: tuple[Figure, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertLine:
-    """One alert and why it traded or not."""
-
-    clock: str
-    what: str
-    fate: str
-    why: str
-    tone: Tone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentLine:
-    """One deployment, armed or why not."""
-
-    name: str
-    what: str
-    word: str
-    why: str
-    tone: Tone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Screen:
-    """The whole page."""
-
-    head: Head
-    banners: tuple[Banner, ...]
-    money: DayMoney
-    used: tuple[Figure, ...]
-    lines: tuple[Figure, ...]
-    positions: tuple[PositionCard, ...]
-    alerts: tuple[AlertLine, ...]
-    deployments: tuple[DeploymentLine, ...]
-    halted: bool
-    is_live: bool
 
 
 _MODES = {
@@ -147,6 +60,7 @@ def screen(status: Json, orders: Sequence[Json] = ()) -> Screen:
         positions=tuple(position_card(item, mode) for item in status.get("positions") or ()),
         alerts=tuple(_alert_line(item) for item in status.get("alerts") or ()),
         deployments=tuple(_deployment_line(item) for item in status.get("deployments") or ()),
+        notices=tuple(_notice(item) for item in reversed((status.get("notices") or [])[-6:])),
         halted=bool(status.get("halted")),
         is_live=mode == "live",
     )
@@ -429,6 +343,12 @@ def _deployment_line(item: Json) -> DeploymentLine:
         why=plain(item.get("reason") or ""),
         tone=Tone.GOOD if armed else Tone.WARN,
     )
+
+
+def _notice(item: Json) -> Notice:
+    level = str(item.get("level", UNKNOWN))
+    tones = {"info": Tone.PLAIN, "warning": Tone.WARN}
+    return Notice(word=plain(level.upper()), text=plain(item.get("text", "")), tone=tones.get(level, Tone.BAD))
 
 
 def _sign_tone(value: float | None) -> Tone:

@@ -184,6 +184,13 @@ def test_a_deployment_that_is_not_armed_says_why(status: dict[str, Any]) -> None
     assert "12 of 120 verified bars" in ema.why.replace("\\", "")
 
 
+def test_notices_are_shown_newest_first_and_an_unknown_level_is_taken_as_bad(status: dict[str, Any]) -> None:
+    told = [{"level": level, "text": level} for level in ("info", "warning", "alarm", "new level")]
+    shown = view.screen({**status, "notices": told}).notices
+    assert [item.tone for item in shown] == [Tone.BAD, Tone.BAD, Tone.WARN, Tone.PLAIN]
+    assert shown[0].text == "new level"
+
+
 def test_a_status_of_nothing_is_all_unknown_and_does_not_fall() -> None:
     shown = view.screen({})
     assert shown.head.clock == "unknown"
