@@ -199,10 +199,13 @@ class EngineProcess:
             first_seq=self.journal.last_seq + 1,
         )
         self.journal.start(loop, self.runner.on_journal_failure)
-        entries = self.journal.read_day(self.account_id, self.clock.now().date())
+        # The newest day that was opened: after a night's downtime yesterday's book is carried into today.
+        today = self.clock.now().date()
+        last = max((day for day in self.journal.days(self.account_id) if day <= today), default=today)
+        entries = self.journal.read_day(self.account_id, last)
         self.runner.recover(entries)
         self.runner.start(loop)
-        return f"{len(entries)} entries of {self.account_id} today"
+        return f"{len(entries)} entries of {self.account_id} on {last}"
 
     async def _reconcile(self) -> str:
         self._build_system()

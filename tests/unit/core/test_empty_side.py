@@ -23,4 +23,4 @@ def test_while_nobody_quotes_the_side_the_last_price_marks_the_position(side: Si
 
 def test_a_quoted_side_marks_the_position() -> None:
     quote = Quote("NSE_FNO:NIFTY", AT, Decimal(100), Decimal(99), Decimal(101))
-    assert (leaving_price(Side.BUY, quote), leaving_price(Side.SELL, quote)) == (99, 101)
+    assert (leaving_price(Side.BUY, quote), leaving_price(Side.SELL, quote)) == (Decimal(99), Decimal(101))
