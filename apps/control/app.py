@@ -157,7 +157,9 @@ def _money(shown: shapes.Screen) -> None:
 
 
 def _positions(shown: shapes.Screen) -> None:
-    st.markdown("#### Position" if len(shown.positions) < 2 else f"#### {len(shown.positions)} positions")
+    st.markdown(
+        "#### Position" if len(shown.positions) < 2 else f"#### {len(shown.positions)} positions", anchors=False
+    )
     if not shown.positions:
         st.markdown("Flat: no position, none being opened.")
     for number, card in enumerate(shown.positions):
@@ -172,7 +174,7 @@ def _positions(shown: shapes.Screen) -> None:
 
 
 def _alerts(shown: shapes.Screen) -> None:
-    st.markdown("#### Last alerts")
+    st.markdown("#### Last alerts", anchors=False)
     if not shown.alerts:
         st.markdown("None today.")
     with st.container(key="alerts", gap="small"):
@@ -182,7 +184,7 @@ def _alerts(shown: shapes.Screen) -> None:
 
 
 def _test_buttons(shown: shapes.Screen, *, is_old: bool) -> None:
-    st.markdown("#### Test buttons")
+    st.markdown("#### Test buttons", anchors=False)
     raw = [str(item["name"]) for item in st.session_state.get("status", {}).get("deployments") or ()]
     if not raw or is_old:
         st.markdown("No deployment to press for.")
@@ -211,7 +213,7 @@ def _button(card: buttons.ButtonCard, deployment: str, *, means_it: bool) -> Non
 
 
 def _deployments(shown: shapes.Screen) -> None:
-    st.markdown("#### Deployments")
+    st.markdown("#### Deployments", anchors=False)
     with st.container(key="deployments", gap="small"):
         for item in shown.deployments:
             why = f" — {item.why}" if item.why else ""
@@ -221,7 +223,7 @@ def _deployments(shown: shapes.Screen) -> None:
 def _notices(shown: shapes.Screen) -> None:
     if not shown.notices:
         return
-    st.markdown("#### Notices")
+    st.markdown("#### Notices", anchors=False)
     with st.container(key="notices", gap="small"):
         for item in shown.notices:
             st.markdown(f"{coloured(f'**{item.word}**', item.tone)} {item.text}")
