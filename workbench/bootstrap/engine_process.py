@@ -9,18 +9,23 @@ import argparse
 import asyncio
 import datetime as dt
 import gc
-import json
 import logging
 import os
 import sys
-import time
-import urllib.request
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.practice import (
+    BACKOFF_S,
+    PRACTICE_CLIENT,
+    PRACTICE_TOKEN,
+    RUN_VARIABLE,
+    Addresses,
+    limits_of,
+    show,
+)
 from workbench.bootstrap.reporting import exporter
 from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
@@ -29,10 +34,9 @@ from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
-from workbench.core.deployment import Deployment, Limits, Mode
+from workbench.core.deployment import Deployment, Mode
 from workbench.core.engine import Engine, EngineConfig
 from workbench.core.errors import BrokerUnavailable, WorkbenchError
-from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
 from workbench.data.dhan_history import DhanHistory
@@ -61,45 +65,8 @@ from workbench.storage.tape import Tape
 
 log = logging.getLogger("workbench.engine")
 
-RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
-"""Names one run of the practice market: an engine that is started again within it carries its day on."""
-
-SIMULATOR_PATIENCE_S = 30.0
-"""Real seconds to wait for the practice market to answer."""
-
 LOOK_EVERY_S = 10.0
 """Real seconds between two regular looks at the broker's orders, positions and funds."""
-
-BACKOFF_S = (0.2, 2.0)
-"""First and longest wait before a socket of the practice market is opened again."""
-
-PRACTICE_CLIENT = "1000000001"
-PRACTICE_TOKEN = "practice-token"  # noqa: S105 - the simulator's, no secret
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the practice broker answers."""
-
-    root: str
-
-    @classmethod
-    def of(cls, port: int) -> Addresses:
-        """Addresses of a simulator on this machine."""
-        return cls(f"127.0.0.1:{port}")
-
-    @property
-    def rest(self) -> str:
-        """REST root."""
-        return f"http://{self.root}/v2"
-
-    def http(self, path: str) -> str:
-        """Another HTTP address."""
-        return f"http://{self.root}{path}"
-
-    def ws(self, path: str) -> str:
-        """A socket's address."""
-        return f"ws://{self.root}{path}"
 
 
 class EngineProcess:
@@ -265,19 +232,6 @@ class EngineProcess:
         return Listings(master, contract_table())
 
     def _make_engine(self) -> Engine:
-        risk, trading = self.config.risk, self.config.trading
-        limits = Limits(
-            max_trades_per_day=risk.max_trades_per_day,
-            max_daily_loss=risk.max_daily_loss,
-            risk_per_trade_pct=risk.risk_per_trade_pct,
-            capital=risk.capital,
-            max_alert_age_s=risk.max_alert_age_s,
-            min_premium=risk.min_premium,
-            max_premium=risk.max_premium,
-            no_entry_before=trading.no_entry_before,
-            no_entry_after=trading.no_entry_after,
-            square_off_at=trading.square_off_at,
-        )
         return Engine(
             EngineConfig(
                 account_id=self.account_id,
@@ -286,7 +240,7 @@ class EngineProcess:
                 calendar=calendar(),
                 listings=self.listings,
                 charges=charge_table(),
-                limits=limits,
+                limits=limits_of(self.config),
                 id_prefix=f"p{self.run_name[:5]}",
             )
         )
@@ -341,9 +295,6 @@ class EngineProcess:
 
     def _on_quote(self, quote: Quote, received: float) -> None:
         self.system.watch.saw_quote(received)
-        if quote.key.startswith(Segment.NSE_FNO.value):
-            # The wire cannot say it: in practice every derivative is priced by the model.
-            quote = replace(quote, model=True)
         self.source.on_quote(quote)
         self.link.take_quote(quote)
 
@@ -397,29 +348,15 @@ class EngineProcess:
         self.runner.listeners.append(listen)
 
     def _market_time(self) -> dt.datetime:
-        return dt.datetime.fromisoformat(self._clock_facts()["now"])
+        return dt.datetime.fromisoformat(self.addresses.clock_facts()["now"])
 
     def _speed(self) -> float:
         return self._pace
 
     def _simulator_facts(self) -> dict[str, Any]:
-        told = self._clock_facts()
+        told = self.addresses.clock_facts()
         self._pace = 0.0 if told["speed"] == "max" else float(told["speed"])
         return {"market": told.get("facts", {}), "speed": told["speed"]}
-
-    def _clock_facts(self) -> dict[str, Any]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        give_up = time.monotonic() + SIMULATOR_PATIENCE_S
-        while True:
-            try:
-                with opener.open(self.addresses.http("/simulator/clock"), timeout=5) as reply:
-                    body: dict[str, Any] = json.loads(reply.read())
-                return body
-            except OSError:
-                # Both are started together: the simulator may still be making its market.
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.05)
 
     @property
     def _symbols(self) -> tuple[str, ...]:
@@ -445,12 +382,6 @@ class EngineProcess:
             self.tape.close()
         if hasattr(self, "journal"):
             await asyncio.to_thread(self.journal.close)
-
-
-def show(line: str) -> None:
-    """Print one line of the start-up at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def run(args: argparse.Namespace) -> int:
