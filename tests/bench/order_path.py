@@ -35,6 +35,9 @@ STEP_S = 20.0
 QUIET_S = 0.15
 IDLE_PCT = 15.0
 """A machine is idle below this; the stand itself takes about three percent."""
+
+LEAST_IDLE = 30
+"""Fewer idle samples than these say nothing."""
 PAUSE_S = 6.0
 """Longer than a server on this machine keeps an idle connection, so that ours has to be opened anew."""
 
@@ -121,7 +124,7 @@ def figures(course: Course) -> Iterator[Figure]:
     floor_n = len(bare.to_order)
     yield Figure(name="floor: alert to order, bare", unit="ms", stats=spread(bare.to_order), n=floor_n)
     yield _over_the_floor("alert to order over the floor", ours.to_order, bare.to_order)
-    if ours.idle and bare.idle:
+    if min(len(ours.idle), len(bare.idle)) >= LEAST_IDLE:
         yield Figure(
             name="alert to order, on an idle machine",
             unit="ms",
