@@ -25,10 +25,13 @@ class EngineClient:
     port : int
     data : Path
         Data folder; the admin token of the running engine lies in it.
+    token : str or None
+        The admin token where the user set one; it comes before the one in the folder.
     """
 
-    def __init__(self, port: int, data: Path, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int, data: Path, *, token: str | None = None, timeout_s: float = 10.0) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self._token = token
         self._token_file = data / "journal" / "admin.token"
         self._timeout_s = timeout_s
         # The address is this machine's own: a proxy set in the environment must not see it.
@@ -41,7 +44,9 @@ class EngineClient:
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """POST a JSON document with the admin token."""
         headers = {"Content-Type": "application/json"}
-        if self._token_file.is_file():
+        if self._token:
+            headers[TOKEN_HEADER] = self._token
+        elif self._token_file.is_file():
             headers[TOKEN_HEADER] = self._token_file.read_text(encoding="utf-8").strip()
         request = urllib.request.Request(  # noqa: S310 - always http to 127.0.0.1
             self.url + path, data=json.dumps(body).encode(), headers=headers, method="POST"

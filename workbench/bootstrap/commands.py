@@ -198,7 +198,10 @@ def _engine_url() -> str:
 
 
 def _client() -> EngineClient:
-    return EngineClient(load().server.engine_port, data_dir())
+    config = load()
+    given = config.secrets.admin_token
+    token = given.get_secret_value() if given else None
+    return EngineClient(config.server.engine_port, data_dir(), token=token)
 
 
 def _print(args: argparse.Namespace, body: Any) -> int:

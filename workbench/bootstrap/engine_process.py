@@ -265,7 +265,9 @@ class EngineProcess:
         )
         self.source.start(asyncio.get_running_loop())
         given = self.config.secrets.admin_token
-        facts = {"mode": "practice", "account": self.account_id, **self._simulator_facts()}
+        risk = self.config.risk
+        limits = {"max_daily_loss": str(risk.max_daily_loss), "max_trades_per_day": risk.max_trades_per_day}
+        facts = {"mode": "practice", "account": self.account_id, "limits": limits, **self._simulator_facts()}
         self.system = LiveSystem(
             runner=self.runner,
             mode=Mode.PRACTICE,

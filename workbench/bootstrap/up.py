@@ -61,6 +61,10 @@ def _children(config: Config, market: str, speed: str, *, panel: bool) -> list[C
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "127.0.0.1,localhost",
     }
+    token = config.secrets.admin_token
+    if token is not None:
+        # It may stand in .env only; the control app reads the environment.
+        env["WORKBENCH_ADMIN_TOKEN"] = token.get_secret_value()
     python = [sys.executable, "-m", "workbench"]
     children = [
         Child(name="simulator", command=[*python, "simulator", "--market", market, "--speed", speed], env=env),

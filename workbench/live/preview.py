@@ -14,7 +14,7 @@ from workbench.core.errors import BadInput, UnknownFact, UnknownName
 from workbench.core.exits import levels
 from workbench.core.legs import Refusal, choose, entry_side
 from workbench.core.messages import AlertAction
-from workbench.core.plan import Contract
+from workbench.core.plan import Contract, OnOpposite
 from workbench.core.risk import judge_before_contract
 from workbench.core.signal import Direction, Side
 from workbench.core.sizing import quantity
@@ -91,9 +91,16 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     if isinstance(chosen, Refusal):
         return {"possible": False, "reason": chosen.reason}
     denied = judge_before_contract(deployment, engine.book, system.now, system.session())
+    held = engine.book.live_of(deployment.name)
+    opposite = held is not None and held.plan.direction is direction.opposite
+    reverses = opposite and deployment.plan.on_opposite is OnOpposite.REVERSE
+    if reverses and denied is not None and denied.gate == "one_position_per_symbol":
+        denied = None  # the engine closes the opposite position first and then enters
     body: dict[str, Any] = {
         "possible": denied is None,
-        "reason": "" if denied is None else f"{denied.gate}: {denied.reason}",
+        "reason": (f"closes {held.plan.instrument.name} first" if reverses and held is not None else "")
+        if denied is None
+        else f"{denied.gate}: {denied.reason}",
         "instrument": chosen.name,
         "key": chosen.key,
         "spot": number(spot.last),
