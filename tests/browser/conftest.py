@@ -34,8 +34,9 @@ def engine(served: tuple[FakeEngine, str]) -> FakeEngine:
     return served[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
+    # One a module: while it lives its event loop runs in this thread, and no other test may start one.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser

@@ -317,6 +317,8 @@ class EngineProcess:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self.runner.lanes.look(TakeSnapshot(reason="a regular look"))
+            # Connections that stand idle are closed: an order must not have to open one.
+            await self.runner.lanes.warm_up(lambda _: self.broker.warm())
 
     def _plan_day(self, day: dt.date) -> str:
         session = calendar().session(MARKET, day)

@@ -75,6 +75,18 @@ def preview(system: LiveSystem, deployment: Deployment, action: AlertAction) -> 
     }
 
 
+def _may_enter(system: LiveSystem, deployment: Deployment, direction: Direction) -> tuple[bool, str]:
+    """Ask the gates that need no contract; an opposite position is no hindrance to a plan that reverses."""
+    book = system.runner.engine.book
+    denied = judge_before_contract(deployment, book, system.now, system.session())
+    held = book.live_of(deployment.name)
+    reverses = deployment.plan.on_opposite is OnOpposite.REVERSE
+    if held is not None and reverses and held.plan.direction is direction.opposite:
+        if denied is None or denied.gate == "one_position_per_symbol":
+            return True, f"closes {held.plan.instrument.name} first"
+    return (True, "") if denied is None else (False, f"{denied.gate}: {denied.reason}")
+
+
 def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> dict[str, Any]:
     engine = system.runner.engine
     spot = system.spot_quote(deployment.symbol)
@@ -90,17 +102,10 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     )
     if isinstance(chosen, Refusal):
         return {"possible": False, "reason": chosen.reason}
-    denied = judge_before_contract(deployment, engine.book, system.now, system.session())
-    held = engine.book.live_of(deployment.name)
-    opposite = held is not None and held.plan.direction is direction.opposite
-    reverses = opposite and deployment.plan.on_opposite is OnOpposite.REVERSE
-    if reverses and denied is not None and denied.gate == "one_position_per_symbol":
-        denied = None  # the engine closes the opposite position first and then enters
+    possible, reason = _may_enter(system, deployment, direction)
     body: dict[str, Any] = {
-        "possible": denied is None,
-        "reason": (f"closes {held.plan.instrument.name} first" if reverses and held is not None else "")
-        if denied is None
-        else f"{denied.gate}: {denied.reason}",
+        "possible": possible,
+        "reason": reason,
         "instrument": chosen.name,
         "key": chosen.key,
         "spot": number(spot.last),
