@@ -81,9 +81,9 @@ def _may_enter(system: LiveSystem, deployment: Deployment, direction: Direction)
     denied = judge_before_contract(deployment, book, system.now, system.session())
     held = book.live_of(deployment.name)
     reverses = deployment.plan.on_opposite is OnOpposite.REVERSE
-    if held is not None and reverses and held.plan.direction is direction.opposite:
-        if denied is None or denied.gate == "one_position_per_symbol":
-            return True, f"closes {held.plan.instrument.name} first"
+    opposite = held is not None and held.plan.direction is direction.opposite
+    if opposite and reverses and (denied is None or denied.gate == "one_position_per_symbol"):
+        return True, f"closes {held.plan.instrument.name if held else ''} first"
     return (True, "") if denied is None else (False, f"{denied.gate}: {denied.reason}")
 
 
