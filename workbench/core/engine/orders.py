@@ -124,6 +124,8 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
         # The broker rounds averages; half a unit of the last place over the whole quantity is no contradiction.
         if seen.average_price <= 0 or abs(told - total_value) <= Decimal("0.005") * seen.filled_quantity:
             price = seen.last_fill_price
+    if price <= 0:
+        price = _price_untold(turn, order)
     ticket = order.ticket
     position = turn.book.positions[ticket.position_id]
     turn.emit(
@@ -147,6 +149,17 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
         turn.tell(Level.INFO, text)
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
+
+
+def _price_untold(turn: Turn, order: Order) -> Decimal:
+    """A price for units that filled at none: believed, they need a stop, and a stop laid around zero is none."""
+    ticket = order.ticket
+    hoped = _reference(turn, ticket.purpose, ticket.position_id)
+    price = hoped or ticket.price or turn.book.positions[ticket.position_id].plan.reference_price
+    turn.tell(
+        Level.ALARM, f"order {ticket.correlation_id} has filled and no price is told: {price} is taken, look it up"
+    )
+    return price
 
 
 def _came_back(turn: Turn, position: Position) -> None:

@@ -48,7 +48,9 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     unexplained = compare_positions(turn.book, snapshot)
     confirmed = _confirm(turn, unexplained)
     turn.desk.blind = False
-    turn.desk.broker_holds = _short(turn, snapshot) if confirmed else {}
+    short, known = _short(turn, snapshot), turn.desk.broker_holds
+    # A new difference is still to be confirmed; what was known to be short before it and still is stays held back.
+    turn.desk.broker_holds = {key: units for key, units in short.items() if confirmed or key in known}
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled
@@ -117,11 +119,18 @@ def _absent(turn: Turn, findings: Findings) -> list[str]:
     named = []
     for order in findings.absent:
         key = order.ticket.correlation_id
-        if order.state is not OrderState.UNKNOWN:
+        if order.state is OrderState.SUBMITTED:
             continue
         looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
-        named.append(f"{key}: {order.state.value}, not in the broker's order book (look {looks})")
         wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S
+        if order.state is not OrderState.UNKNOWN:
+            # It was taken, so it may still fill: nothing takes its place before a person has looked.
+            if looks >= ABSENT_LOOKS and sending.older(turn, order, wait):
+                text = f"order {order.order_id} ({key}) rests by our book and is not in the broker's: look it up"
+                turn.tell_once(Level.ALARM, text)
+                named.append(text)
+            continue
+        named.append(f"{key}: {order.state.value}, not in the broker's order book (look {looks})")
         if looks >= ABSENT_LOOKS and sending.older(turn, order, wait):
             turn.emit(
                 OrderMoved(

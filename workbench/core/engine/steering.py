@@ -189,6 +189,12 @@ def _leavable(turn: Turn, position: Position) -> int:
     at_broker = turn.desk.broker_holds.get(position.plan.instrument.key)
     if held < 0 or at_broker is None:
         return abs(held)
+    # Of several positions in one contract the oldest is served first: together they leave no more than is there.
+    for older in turn.book.live_positions():
+        if older.position_id == position.position_id:
+            break
+        if older.plan.instrument.key == position.plan.instrument.key:
+            at_broker -= older.side.sign * older.open_quantity
     return min(held, max(0, position.side.sign * at_broker))
 
 

@@ -1,0 +1,76 @@
+"""What the broker tells in part, or not at all: protected or loud, and never more sold than is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.builders import CALL, PUT, Stand, scalp
+from workbench.core.messages import AlertAction, CancelOrder, Level, Notify
+from workbench.core.order import OrderState
+
+
+def alarms(stand: Stand) -> list[str]:
+    return [each.text for each in stand.of(Notify) if each.level is Level.ALARM]
+
+
+@pytest.mark.parametrize("by_snapshot", [False, True])
+def test_units_that_filled_at_no_price_get_a_real_stop_and_an_alarm(by_snapshot: bool) -> None:
+    stand = Stand()
+    stand.alert(AlertAction.BULLISH)
+    entry = stand.ticket("E")
+    stand.answer(entry)
+    if by_snapshot:
+        stand.snapshot(stand.row(entry, 50, 0), held={CALL: 50})
+    else:
+        stand.update(entry, 50, 0)
+    expected = stand.position.plan.reference_price
+    assert stand.position.entry_price == expected
+    assert stand.ticket("S").trigger_price == expected - 15
+    assert any("no price is told" in each for each in alarms(stand))
+
+
+def two_in_one_contract() -> Stand:
+    stand = Stand(scalp("ONE"), scalp("TWO"))
+    for name in ("ONE", "TWO"):
+        stand.alert(AlertAction.BULLISH, name, deployment=name)
+        stand.answer(stand.ticket("E"))
+        stand.update(stand.ticket("E"), 50, 120)
+        stand.answer(stand.ticket("S"))
+        stand.update(stand.ticket("S"))
+    return stand
+
+
+def test_two_positions_in_one_contract_leave_together_no_more_than_the_broker_holds() -> None:
+    stand = two_in_one_contract()
+    rows = [stand.row(each, 50, 120) for each in stand.tickets("E")] + [stand.row(each) for each in stand.tickets("S")]
+    stand.snapshot(*rows, held={CALL: 50})
+    stand.wait(6)
+    stand.snapshot(*rows, held={CALL: 50})
+    assert [each.correlation_id for each in stand.of(CancelOrder)] == [stand.tickets("S")[1].correlation_id]
+
+
+def test_another_difference_does_not_release_what_a_person_has_sold() -> None:
+    stand = Stand()
+    stand.protected()
+    entry, stop = stand.row(stand.ticket("E"), 50, 120), stand.ticket("S")
+    for _ in range(2):
+        stand.snapshot(entry, stand.row(stop), held={CALL: 0})
+        stand.wait(6)
+    assert stand.book.frozen
+    stand.update(stop, state=OrderState.CANCELLED)
+    sent = len(stand.tickets())
+    stand.snapshot(entry, stand.row(stop, state=OrderState.CANCELLED), held={CALL: 0, PUT: 50})
+    stand.wait(3)
+    assert len(stand.tickets()) == sent
+
+
+def test_a_stop_that_is_not_in_the_brokers_book_any_more_is_an_alarm_and_is_not_doubled() -> None:
+    stand = Stand()
+    stand.protected()
+    sent = len(stand.tickets())
+    for _ in range(3):
+        stand.snapshot(stand.row(stand.ticket("E"), 50, 120), held={CALL: 50})
+        assert not alarms(stand) or stand.now.second >= 15
+        stand.wait(10)
+    assert len([each for each in alarms(stand) if "is not in the broker's" in each]) == 1
+    assert len(stand.tickets()) == sent
