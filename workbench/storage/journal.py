@@ -263,7 +263,7 @@ class SqliteJournal:
                 _insert(connection, written, noted)
                 connection.exec_driver_sql("COMMIT")
                 self.commits += 1
-        except (DatabaseError, JournalError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: a writer that dies in silence holds every order up
             self._fail(connection, batch, str(error.__cause__ or error))
             return
         self._tell([job.on_durable for job in batch if job.on_durable is not None])
@@ -328,7 +328,7 @@ def _row(entry: JournalEntry) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"))  # ASCII: half a character of a broker's text is no UTF-8
 
 
 def _entry(row: Any) -> JournalEntry:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.storage.builders import DAY, a_trade, alert, entry, opened
+from tests.unit.storage.builders import DAY, MORNING, a_trade, alert, entry, opened
 from workbench.core.errors import CorruptData
-from workbench.core.messages import TimerBeat
+from workbench.core.messages import DecisionMade, TimerBeat
 from workbench.core.ports import JournalEntry
 from workbench.storage.journal import JournalError, SqliteJournal
 
@@ -183,3 +183,33 @@ def test_a_killed_writer_loses_nothing_that_was_told_durable(tmp_path: Path) -> 
     journal.close()
     assert kept == list(range(1, len(kept) + 1))
     assert kept[-1] >= told[-2]  # the last printed number may itself be cut off
+
+
+def test_half_a_character_in_a_brokers_text_is_kept_as_it_came(tmp_path: Path) -> None:
+    cut = entry(2, None, DecisionMade(subject="a", deployment="d", at=MORNING, fate="denied", reason="cut \ud83d"))
+    assert write(tmp_path / "j.db", [opened(), cut]) == [1, 2]
+    journal = SqliteJournal(tmp_path / "j.db")
+    assert journal.read_day("practice", DAY)[1] == cut
+    journal.close()
+
+
+def test_whatever_breaks_the_writer_is_told_and_stops_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def broken(_: object) -> object:
+        raise TypeError("cannot be encoded")
+
+    async def run() -> None:
+        journal = SqliteJournal(tmp_path / "j.db")
+        journal.start(asyncio.get_running_loop(), told.append)
+        monkeypatch.setattr("workbench.storage.journal.codec.encode", broken)
+        journal.append(opened(), lambda: None)
+        with pytest.raises(JournalError):
+            await asyncio.to_thread(journal.flush)
+        await asyncio.sleep(0.01)
+        journal.close()
+
+    asyncio.run(run())
+    assert told == ["cannot be encoded"]
