@@ -120,6 +120,7 @@ class Runner:
         self._releases: deque[_Release] = deque()
         self._draining = False
         self._scheduled = False
+        self._tape_lost = False
         self._idle_waiters: list[asyncio.Future[None]] = []
         self._day_events: list[Event] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -220,11 +221,28 @@ class Runner:
         try:
             while self._queue:
                 message, waiter = self._queue.popleft()
-                self._handle(message, waiter)
+                try:
+                    self._handle(message, waiter)
+                except Exception as error:
+                    # The engine is ahead of the journal now, and nothing behind this message could leave any more:
+                    # the process ends, and the next one begins with what is on the disk.
+                    log.error("%s could not be kept", type(message).__name__, exc_info=error)
+                    self.on_journal_failure(f"{type(message).__name__} could not be kept: {error!r}")
+                    self._refuse(waiter)
         finally:
             self._draining = False
-        self.tape.flush()
+        self._record(self.tape.flush)
         self._wake_idle()
+
+    def _record(self, write: Callable[[], None]) -> None:
+        """Write to the tape; without it the day cannot be replayed, but trading goes on."""
+        if self._tape_lost:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._tape_lost = True
+            self.notifier.send(Level.ALARM.value, f"quotes are not recorded any more: {error}")
 
     def _handle(self, message: Message, waiter: asyncio.Future[Decision] | None) -> None:
         seq, self._seq = self._seq, self._seq + 1
@@ -236,7 +254,8 @@ class Runner:
         idle = isinstance(message, QuoteReceived | TimerBeat | SnapshotTaken) and not decision.events
         if idle:
             if not isinstance(message, SnapshotTaken):
-                self.tape.write(seq, now, message.quote if isinstance(message, QuoteReceived) else None)
+                quote = message.quote if isinstance(message, QuoteReceived) else None
+                self._record(lambda: self.tape.write(seq, now, quote))
             if not decision.commands and waiter is None:
                 return
         release = _Release(decision, durable=idle, waiter=waiter)

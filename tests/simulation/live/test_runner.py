@@ -300,3 +300,39 @@ def test_a_closed_trade_has_the_same_pnl_in_book_and_ledger(tmp_path: Path) -> N
             assert it.clock.now() - NINE_THIRTY == timedelta(seconds=5)
 
     asyncio.run(run())
+
+
+def test_what_cannot_be_kept_ends_the_engine_loudly_and_answers_its_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise KeyError("ledger")
+
+    async def run() -> None:
+        async with rig(tmp_path) as it:
+            await bought(it)
+            monkeypatch.setattr(it.runner.ledger, "fold", broken)
+            with pytest.raises(NotDurableError):
+                await it.runner.put(OperatorOrdered(command=Operator.FLATTEN))
+            assert it.runner.stopped.is_set()
+            assert it.notifier.notices[-1].level == "alarm"
+            assert not it.broker.of(Purpose.EXIT)
+
+    asyncio.run(run())
+
+
+def test_a_tape_that_cannot_be_written_is_an_alarm_and_trading_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def run() -> None:
+        async with rig(tmp_path) as it:
+            monkeypatch.setattr(it.runner.tape, "write", full)
+            await bought(it)
+            assert len(it.broker.of(Purpose.STOP)) == 1
+            told = [item for item in it.notifier.notices if "not recorded" in item.text]
+            assert [item.level for item in told] == ["alarm"]
+
+    asyncio.run(run())
