@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -70,6 +70,8 @@ def _moment(value: object) -> object:
         raise ValueError("this is no time; write 2026-11-20T09:30:00Z") from None
     if moment.tzinfo is None:
         raise ValueError("the time has no zone; add Z (UTC, as {{timenow}} gives it) or +05:30")
+    if not 2000 <= moment.year < 2200:
+        raise ValueError("the year is no year of this market")
     return in_india(moment)
 
 
@@ -81,7 +83,7 @@ def _printable(text: str) -> str:
 
 Name = Annotated[str, BeforeValidator(_name)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-Price = Annotated[Decimal, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+Price = Annotated[Decimal, Field(ge=Decimal("0.01"), le=10_000_000, allow_inf_nan=False)]
 Amount = Annotated[Decimal, Field(ge=0, le=1_000_000_000_000, allow_inf_nan=False)]
 Timeframe = Annotated[str, Field(max_length=8), AfterValidator(_interval)]
 Note = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
@@ -232,7 +234,10 @@ def _depth(text: str) -> int:
 def _decimal(text: str) -> Decimal:
     if len(text) > 40:
         raise BadAlert("a number has more than 40 digits", way_out="send a price such as 25012.5", status=400)
-    return Decimal(text)
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond what a decimal can hold
+        raise BadAlert("a number is out of range", way_out="send a price such as 25012.5", status=400) from None
 
 
 def _no_constant(text: str) -> None:

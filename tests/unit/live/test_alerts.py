@@ -198,8 +198,13 @@ def test_a_body_that_is_no_alert_is_refused(body: bytes) -> None:
 
 def test_numbers_that_are_not_finite_or_without_end_are_refused_inside_of_an_alert() -> None:
     raw = json.dumps(SIDE)
-    for number in ("NaN", "Infinity", "1e999", "1e400", "9" * 60):
+    for number in ("NaN", "Infinity", "1e999", "1e400", "9" * 60, "1e-999999999", "1e-" + "9" * 20):
         refused(raw.replace("15700.5", number).encode())
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59"])
+def test_a_time_at_the_end_of_the_calendar_is_refused(moment: str) -> None:
+    refused(json.dumps({**SIDE, "timestamp": moment}).encode())
 
 
 @given(st.binary(max_size=200))
