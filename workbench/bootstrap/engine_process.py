@@ -179,10 +179,10 @@ class EngineProcess:
         await self.runner.lanes.warm_up(lambda _: self.broker.warm())
         await self.day.open(self.clock.now().date(), fresh_listings=False)
         self._follow_the_latch()
-        self.runner.lanes.look(TakeSnapshot(reason="start-up"))
+        self.runner.enqueue(seen := await asyncio.to_thread(self.broker.snapshot))
         await self.runner.drained()
         last = self.runner.engine.book.last_reconciled
-        if last is None:
+        if last is None or not seen.known:
             raise BrokerUnavailable("the broker's orders and positions could not be read; unknown is not flat")
         named = "; ".join(last.differences) or "broker and book agree"
         held = len(self.runner.engine.book.live_positions())
