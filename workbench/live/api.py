@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench import __version__
 from workbench.core.errors import WorkbenchError
-from workbench.core.messages import AlertAction, AlertReceived, Operator, OperatorOrdered
+from workbench.core.messages import AccountFrozen, AlertAction, AlertReceived, Operator, OperatorOrdered
 from workbench.live import status as views
 from workbench.live.guard import Guard
 from workbench.live.preview import button, choose_deployment, preview
@@ -248,6 +248,9 @@ async def _has_gone(socket: WebSocket, seconds: float) -> bool:
 
 async def _order(system: LiveSystem, order: OperatorOrdered) -> dict[str, Any]:
     decision = await system.runner.put(order)
+    fault = next((item for item in decision.events if isinstance(item, AccountFrozen)), None)
+    if fault is not None:
+        raise HTTPException(500, f"{order.command.value} was not carried out: {fault.differences[0]}; order it again")
     return {
         "status": "done",
         "command": order.command.value,

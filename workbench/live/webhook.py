@@ -17,7 +17,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from workbench.core.messages import AlertReceived, AlertTurnedAway, DecisionMade
+from workbench.core.messages import AccountFrozen, AlertReceived, AlertTurnedAway, DecisionMade
 from workbench.live.alerts import read_alert
 from workbench.live.payloads import MOST_BYTES, BadAlert
 from workbench.live.runner import NotDurableError
@@ -76,6 +76,10 @@ class AlertDoor:
             return JSONResponse(body, status_code=503)
         if decision is None:
             return JSONResponse({"status": "duplicate", "id": alert.alert_id})
+        fault = next((item for item in decision.events if isinstance(item, AccountFrozen)), None)
+        if fault is not None:
+            # Kept, and not to be sent again; a person must look, so this is no 2xx.
+            return _refused(BadAlert(f"nothing was done: {fault.differences[0]}", way_out="look at it", status=500))
         made = [item for item in decision.events if isinstance(item, DecisionMade) and item.subject == alert.alert_id]
         fate = made[-1] if made else None
         return JSONResponse(

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.simulation.live.rig import DAY, NINE_THIRTY, Rig, rig
-from workbench.core.messages import AlertReceived, AlertTurnedAway
+from workbench.core.engine import Decision, Engine
+from workbench.core.messages import AlertReceived, AlertTurnedAway, OperatorOrdered
 from workbench.core.order import Purpose
 from workbench.live.admin_token import admin_token
 from workbench.live.api import create_app
@@ -325,3 +326,24 @@ def test_the_admin_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path
     assert len(token) >= 40
     assert admin_token(tmp_path / "journal") == token
     assert admin_token(tmp_path, given="from-env") == "from-env"
+
+
+class Breaking(Engine):
+    """An engine that breaks on what a person orders and on every alert."""
+
+    def handle(self, message: Any, *, now: Any) -> Decision:
+        if isinstance(message, OperatorOrdered | AlertReceived):
+            raise RuntimeError("a bug in the engine")
+        return super().handle(message, now=now)
+
+
+def test_what_broke_the_engine_is_not_answered_as_done(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with rig(tmp_path, make_engine=Breaking) as it, client(it) as http:
+            await it.quotes()
+            for answer in (await http.post("/api/flatten", json={}), await http.post(LINK, json=side())):
+                assert answer.status_code == 500
+                assert "a bug in the engine" in answer.json()["error"]
+            assert not it.broker.placed
+
+    asyncio.run(run())
