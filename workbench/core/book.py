@@ -57,6 +57,7 @@ class Book:
     sequence: int = 0
     halted: bool = False
     halt_reason: str = ""
+    halted_by: str = ""
     frozen: tuple[str, ...] = ()
     funds: Decimal | None = None
     feed_alive: bool = True
@@ -172,6 +173,7 @@ class Book:
                 self._day_opened(event)
             case SwitchTurned():
                 self.halted, self.halt_reason = event.halted, event.reason if event.halted else ""
+                self.halted_by = event.who if event.halted else ""
             case AccountFrozen():
                 self.frozen = event.differences
             case AccountUnfrozen():

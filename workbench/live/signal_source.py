@@ -144,7 +144,7 @@ class SignalSource:
     def on_quote(self, quote: Quote) -> None:
         """Count a last price in."""
         session = self._session
-        if session is None or not session.open <= quote.time < session.spot_end:
+        if session is None or quote.last <= 0 or not session.open <= quote.time < session.spot_end:
             return
         for series in self._by_key.get(quote.key, ()):
             series.builder.tick(quote.time, quote.last, quote.volume, session.open)

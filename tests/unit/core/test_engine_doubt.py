@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
-from tests.unit.core.builders import CALL, PUT, Stand, scalp
-from workbench.core.messages import AlertAction, CancelOrder, Level, Notify
+from tests.unit.core.builders import CALL, PUT, Stand, at, scalp
+from workbench.core.bars import Quote
+from workbench.core.messages import (
+    AlertAction,
+    CancelOrder,
+    DayBegan,
+    Level,
+    ModifyOrder,
+    Notify,
+    Operator,
+    OperatorOrdered,
+    QuoteReceived,
+)
+from workbench.core.money import ZERO
 from workbench.core.order import OrderState
+from workbench.core.position import PositionState
 
 
 def alarms(stand: Stand) -> list[str]:
@@ -74,3 +89,23 @@ def test_a_stop_that_is_not_in_the_brokers_book_any_more_is_an_alarm_and_is_not_
         stand.wait(10)
     assert len([each for each in alarms(stand) if "is not in the broker's" in each]) == 1
     assert len(stand.tickets()) == sent
+
+
+def test_a_quote_without_a_price_passes_no_stop_and_loses_no_money() -> None:
+    stand = Stand()
+    stand.protected()
+    before = stand.engine.open_pnl()
+    stand.tell(QuoteReceived(quote=Quote(CALL.key, stand.now, ZERO, ZERO, ZERO)))
+    stand.wait(5)
+    assert stand.engine.open_pnl() == before
+    assert stand.position.state is PositionState.OPEN
+    assert not stand.of(ModifyOrder)
+    assert not stand.book.halted
+
+
+def test_a_persons_halt_outlives_the_night_whatever_its_words_are() -> None:
+    stand = Stand()
+    stand.tell(OperatorOrdered(command=Operator.HALT, reason="daily loss limit is near", who="daily_loss"))
+    stand.now = at("09:10:00", date(2022, 6, 16))
+    stand.tell(DayBegan(day=date(2022, 6, 16)))
+    assert stand.book.halted

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from workbench.core import exits
 from workbench.core.engine import sending, steering
-from workbench.core.engine.turn import Turn
+from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
 from workbench.core.order import Order, OrderState
@@ -117,7 +117,7 @@ def _latch_daily_loss(turn: Turn) -> None:
         return
     reason = f"daily loss limit: Rs {pnl:.2f}"
     if not turn.book.halted:
-        turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who="daily_loss"))
+        turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=DAILY_LOSS))
         turn.tell(Level.ALARM, f"HALT: {reason}")
     for position in positions:
         steering.begin_exit(turn, position.position_id, "daily_loss")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from workbench.core.book import Book
-from workbench.core.engine.turn import Turn
+from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.messages import (
     AccountFrozen,
     DayOpened,
@@ -34,7 +34,7 @@ def open_day(turn: Turn, day: date) -> None:
     """
     before, now = turn.book, turn.now
     # A latched limit of the day ends with the day; a halt by a person stays until a person resumes.
-    stays = before.halted and not before.halt_reason.startswith("daily loss limit")
+    stays = before.halted and before.halted_by != DAILY_LOSS
     carried: list[Event] = []
     if before.funds is not None:
         carried.append(FundsSeen(available=before.funds, at=now))

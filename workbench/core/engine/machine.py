@@ -9,7 +9,7 @@ from typing import assert_never
 from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.engine import beat, carrying, entries, orders, sending, settling, steering, watching
-from workbench.core.engine.turn import Decision, Desk, EngineConfig, Turn
+from workbench.core.engine.turn import DAILY_LOSS, Decision, Desk, EngineConfig, Turn
 from workbench.core.legs import Listings
 from workbench.core.messages import (
     AccountUnfrozen,
@@ -139,6 +139,8 @@ class Engine:
 
 def _on_quote(turn: Turn, quote: Quote) -> None:
     desk = turn.desk
+    if quote.last <= 0:
+        return  # nothing has traded, or the packet is broken: no price, least of all one that a stop has been passed at
     desk.quotes[quote.key] = quote
     if quote.key in desk.held:
         steering.on_quote(turn, quote)
@@ -166,7 +168,8 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
     match order.command:
         case Operator.HALT:
             reason = order.reason or f"halted by {order.who}"
-            turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=order.who))
+            who = "operator" if order.who == DAILY_LOSS else order.who
+            turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=who))
             entries.drop_all_pending(turn, reason)
         case Operator.RESUME:
             turn.emit(SwitchTurned(halted=False, at=turn.now, reason=order.reason, who=order.who))

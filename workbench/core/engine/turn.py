@@ -18,6 +18,9 @@ from workbench.core.messages import Command, DecisionMade, Event, Level, Notify
 from workbench.core.session import Calendar, Session
 from workbench.core.signal import Direction
 
+DAILY_LOSS = "daily_loss"
+"""Who halts when the day's loss has reached its limit; such a halt ends with the day, a person's does not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
