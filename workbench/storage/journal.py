@@ -177,19 +177,16 @@ class SqliteJournal:
 
         A practice day can be played again: then the newest run is the day.
         """
+        mine, seq, first = entries.c.account_id == account_id, entries.c.seq, sa.func.min(entries.c.seq)
         with self._reader() as connection:
-            opened = connection.execute(
-                sa.select(sa.func.max(entries.c.seq)).where(
-                    entries.c.account_id == account_id, entries.c.day == day.isoformat(), entries.c.opens_day
-                )
-            ).scalar()
+            that_day = sa.select(sa.func.max(seq)).where(mine, entries.c.day == day.isoformat(), entries.c.opens_day)
+            opened = connection.execute(that_day).scalar()
             if opened is None:
                 return ()
-            rows = connection.execute(
-                sa.select(entries)
-                .where(entries.c.account_id == account_id, entries.c.day == day.isoformat(), entries.c.seq >= opened)
-                .order_by(entries.c.seq)
-            ).all()
+            # What came after midnight still belongs to the day that is open: it ends where the next one begins.
+            after = connection.execute(sa.select(first).where(mine, entries.c.opens_day, seq > opened)).scalar()
+            theirs = sa.select(entries).where(mine, seq >= opened, seq < (after or 2**63 - 1))
+            rows = connection.execute(theirs.order_by(seq)).all()
         return tuple(_entry(row) for row in rows)
 
     def days(self, account_id: str) -> tuple[date, ...]:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_a_day_begins_with_its_last_opening(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "j.db")
     assert [item.seq for item in journal.read_day("practice", DAY)] == [10, 11]
     assert journal.read_day("paper", DAY) == ()
+    journal.close()
+
+
+def test_what_comes_after_midnight_belongs_to_the_day_that_is_open(tmp_path: Path) -> None:
+    late = entry(2, TimerBeat(), at=MORNING + timedelta(hours=16))
+    tomorrow = opened(3, DAY + timedelta(days=1))
+    write(tmp_path / "j.db", [opened(), late, tomorrow])
+    journal = SqliteJournal(tmp_path / "j.db")
+    assert [item.seq for item in journal.read_day("practice", DAY)] == [1, 2]
+    assert [item.seq for item in journal.read_day("practice", DAY + timedelta(days=1))] == [3]
     journal.close()
 
 
