@@ -179,7 +179,13 @@ class EngineProcess:
         await self.runner.lanes.warm_up(lambda _: self.broker.warm())
         await self.day.open(self.clock.now().date(), fresh_listings=False)
         self._follow_the_latch()
-        self.runner.enqueue(seen := await asyncio.to_thread(self.broker.snapshot))
+        seen = await asyncio.to_thread(self.broker.snapshot)
+        for pause in (0.2, 0.5, 1.0, 2.0):
+            if seen.known:
+                break
+            await asyncio.sleep(pause)  # an ill-timed refusal must not latch HALT while a position is open
+            seen = await asyncio.to_thread(self.broker.snapshot)
+        self.runner.enqueue(seen)
         await self.runner.drained()
         last = self.runner.engine.book.last_reconciled
         if last is None or not seen.known:

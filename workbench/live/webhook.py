@@ -50,13 +50,13 @@ class AlertDoor:
 
     def __init__(self, system: LiveSystem) -> None:
         self.system = system
-        self._requests = RateLimit(100, 300)
+        self._requests: dict[str, RateLimit] = {}
         self._kept = RateLimit(MOST_KEPT_A_SECOND, MOST_KEPT_A_SECOND)
         self._numbers = count(1)
 
     async def take(self, request: Request, *, link: str = "", kind: str = "") -> JSONResponse:
         """Take one request and give its answer."""
-        if not self._requests.take():
+        if not self._bucket(link).take():
             self.system.turned_away += 1
             return _refused(BadAlert("too many requests", way_out="send fewer than 100 a second", status=429))
         try:
@@ -66,6 +66,11 @@ class AlertDoor:
             self._turn_away(refusal, link)
             return _refused(refusal)
         return await self.accept(alert)
+
+    def _bucket(self, link: str) -> RateLimit:
+        """One bucket a deployment and one for everything else: a flood of strangers turns no exit away."""
+        known = link if self.system.alerts.by_link(link) is not None else ""
+        return self._requests.setdefault(known, RateLimit(100, 300))
 
     async def accept(self, alert: AlertReceived) -> JSONResponse:
         """Hand an alert to the engine and tell its fate."""

@@ -347,3 +347,16 @@ def test_what_broke_the_engine_is_not_answered_as_done(tmp_path: Path) -> None:
             assert not it.broker.placed
 
     asyncio.run(run())
+
+
+def test_a_flood_of_strangers_turns_no_exit_away(tmp_path: Path) -> None:
+    async def work(it: Rig, http: httpx.AsyncClient) -> None:
+        await http.post(LINK, json=side())
+        await it.runner.drained()
+        (entry,) = it.broker.of(Purpose.ENTRY)
+        await it.fill(entry, "o1", "100.15")
+        flood = await asyncio.gather(*(http.post("/webhook/guess", content=b"{}") for _ in range(450)))
+        assert {answer.status_code for answer in flood} >= {429}
+        assert (await http.post(LINK, json=flat())).json()["fate"] == "exited"
+
+    with_account(tmp_path, work)

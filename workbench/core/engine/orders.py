@@ -8,6 +8,7 @@ from decimal import Decimal
 from workbench.core.engine import entries, sending, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
+    AccountFrozen,
     BrokerOrder,
     CancelEnded,
     FillBooked,
@@ -71,6 +72,8 @@ def on_update(turn: Turn, update: OrderUpdated) -> None:
 
 def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
     """Book fills and the move that `seen` tells of and the book does not know yet."""
+    if _contradicts(turn, order, seen):
+        return
     fresh = seen.filled_quantity - order.filled_quantity
     if fresh > 0:
         _book_fill(turn, order, seen, fresh)
@@ -91,6 +94,22 @@ def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
     )
     if state is OrderState.CANCELLED or state is OrderState.REJECTED or state is OrderState.EXPIRED:
         _gone(turn, turn.book.orders[order.ticket.correlation_id])
+
+
+def _contradicts(turn: Turn, order: Order, seen: BrokerOrder) -> bool:
+    """A row under our id that is about another contract or side is believed in nothing, and freezes the account."""
+    ticket = order.ticket
+    same = seen.side is ticket.side and seen.security_id in ("", ticket.instrument.security_id)
+    if same:
+        return False
+    text = (
+        f"order {seen.order_id} carries our id {ticket.correlation_id} and is {seen.side.value} {seen.security_id}, "
+        f"ours is {ticket.side.value} {ticket.instrument.security_id}"
+    )
+    if text not in turn.book.frozen:
+        turn.emit(AccountFrozen(differences=(*turn.book.frozen, text), at=turn.now))
+        turn.tell(Level.ALARM, f"account frozen: {text}")
+    return True
 
 
 def _state_of(seen: BrokerOrder) -> OrderState:
@@ -231,8 +250,8 @@ def _taken_state(answer: WriteAnswered) -> OrderState:
 
 def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     change = turn.book.changes_pending.get(answer.correlation_id)
-    if change is None:
-        return
+    if change is None or (answer.change is not None and answer.change != change):
+        return  # a late answer to an earlier change says nothing about the one that is under way
     turn.emit(
         OrderChangeEnded(
             correlation_id=answer.correlation_id,
