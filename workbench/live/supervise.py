@@ -12,7 +12,6 @@ import json
 import logging
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,9 @@ LATCH_FILE = "halt.latch"
 DEATHS_TO_LATCH = 3
 DEATHS_WITHIN_S = 600.0
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0, 30.0)
+LOOK_EVERY_S = 0.1
+"""Real seconds between two looks at the children."""
+
 PATIENCE_S = 10.0
 """Real seconds that a child has to end by itself before it is ended."""
 
@@ -147,13 +149,15 @@ class Supervisor:
     ) -> None:
         self.children, self.latch_folder, self._show = list(children), latch_folder, show
         self._backoff, self._patience = backoff_s, patience_s
-        self._stop = threading.Event()
+        self._stopping = False
         self.why = ""
 
     def stop(self, why: str = "asked to") -> None:
         """Ask the supervisor to end everything; may be called from a signal handler."""
+        # A plain flag: this runs inside signal handlers, which may interrupt each other, and a lock of an Event that the
+        # interrupted code holds would never be given back.
         self.why = self.why or why
-        self._stop.set()
+        self._stopping = True
 
     def catch_signals(self) -> None:
         """End everything on Ctrl-C, terminate and (Windows) break."""
@@ -167,10 +171,13 @@ class Supervisor:
         failed = False
         try:
             for child in self.children:
-                if self._stop.is_set():
+                if self._stopping:
                     break
                 child.start()
-            while not self._stop.wait(0.1):
+            while not self._stopping:
+                time.sleep(LOOK_EVERY_S)
+                if self._stopping:
+                    break  # a Ctrl-C reaches the children too: one that has ended by it is not to be started again
                 for child in self.children:
                     failed = self._watch(child) or failed
                 if failed:

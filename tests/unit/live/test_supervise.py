@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -94,3 +95,24 @@ def test_a_latch_holds_until_a_person_takes_it_away(tmp_path: Path) -> None:
     assert "cannot be read" in str(read_latch(tmp_path))
     assert clear_latch(tmp_path)
     assert not clear_latch(tmp_path)
+
+
+def test_many_signals_at_once_end_it_as_one_does(tmp_path: Path) -> None:
+    known = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    supervisor = Supervisor([child("patient", SLEEPER)], latch_folder=tmp_path, show=print)
+
+    def press() -> None:
+        for _ in range(300):
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        supervisor.catch_signals()
+        pressed = threading.Timer(0.4, press)
+        pressed.start()
+        assert supervisor.run() == 0
+        pressed.join()
+    finally:
+        for name, handler in known.items():
+            signal.signal(name, handler)
+    assert supervisor.why == "stopped by the operator"
+    assert not supervisor.children[0].is_running
