@@ -154,8 +154,8 @@ class Supervisor:
 
     def stop(self, why: str = "asked to") -> None:
         """Ask the supervisor to end everything; may be called from a signal handler."""
-        # A plain flag: this runs inside signal handlers, which may interrupt each other, and a lock of an Event that the
-        # interrupted code holds would never be given back.
+        # A plain flag: this runs inside signal handlers, which may interrupt each other, and the lock of an Event that
+        # the interrupted code holds would never be given back.
         self.why = self.why or why
         self._stopping = True
 
