@@ -139,6 +139,8 @@ class Secrets(_Section):
 
     dhan_client_id: SecretStr | None = None
     dhan_access_token: SecretStr | None = None
+    dhan_pin: SecretStr | None = None
+    dhan_totp_secret: SecretStr | None = None
     admin_token: SecretStr | None = None
 
 
@@ -162,6 +164,8 @@ _PORTS = {
 _SECRETS = {
     "dhan_client_id": "DHAN_CLIENT_ID",
     "dhan_access_token": "DHAN_ACCESS_TOKEN",
+    "dhan_pin": "DHAN_PIN",
+    "dhan_totp_secret": "DHAN_TOTP_SECRET",
     "admin_token": "WORKBENCH_ADMIN_TOKEN",
 }
 

@@ -58,12 +58,17 @@ class InstrumentSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteReply:
-    """How a write to the broker ended; `state` is the broker's first word on the order where it said one."""
+    """How a write to the broker ended; `state` is the broker's first word on the order where it said one.
+
+    `throttled` says that it was refused for its pace alone (our own windows or the broker's): the same wish may be
+    carried out a moment later.
+    """
 
     outcome: Outcome
     order_id: str = ""
     reason: str = ""
     state: OrderState | None = None
+    throttled: bool = False
 
 
 class Broker(Protocol):

@@ -146,6 +146,7 @@ def _answer(command: Write, done: Future[WriteReply]) -> WriteAnswered:
         order_id=reply.order_id,
         reason=reply.reason,
         state=reply.state,
+        throttled=reply.throttled,
         change=command.change if isinstance(command, ModifyOrder) else None,
     )
 

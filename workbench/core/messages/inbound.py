@@ -116,7 +116,8 @@ class OrderUpdated:
 class WriteAnswered:
     """How one of our commands ended (place, modify or cancel).
 
-    `change` is carried back for a modification, so that accepted terms are booked.
+    `change` is carried back for a modification, so that accepted terms are booked; `throttled` says that it was refused
+    for its pace alone, so that the same wish is good a moment later.
     """
 
     kind: WriteKind
@@ -126,6 +127,7 @@ class WriteAnswered:
     reason: str = ""
     state: OrderState | None = None
     change: OrderChange | None = None
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
