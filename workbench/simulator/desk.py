@@ -8,7 +8,7 @@ Invariant: every change of an order is told once through `on_change`, and every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -149,9 +149,9 @@ class Desk:
         for order in waiting:
             self._admit(order)
 
-    def match(self) -> None:
-        """Let the quotes of this second meet what rests."""
-        for key in list(self._books):
+    def match(self, changed: Collection[str] | None = None) -> None:
+        """Let the quotes of this second meet what rests: of the instruments that have changed, or of all."""
+        for key in list(self._books) if changed is None else [key for key in changed if key in self._books]:
             book = self._books[key]
             if not book.orders:
                 del self._books[key]

@@ -112,19 +112,24 @@ class Simulator:
     def open_day(self, day: date) -> None:
         """Stand half a minute before the open of a day."""
         self.day, self.session = day, trading_session(self.calendar, day)
+        self.listing, self.board = self._floor(day)
+        self.desk.open_day(self.board, self.session)
+        self.feed.use(self.board)
+
+    def _floor(self, day: date) -> tuple[Listing, Board]:
+        """Give what is listed on a day and the prices of it, before the open."""
         market = self.market
         paths = {symbol: market.path(symbol, day) for symbol in market.symbols}
         previous = {
             symbol: (list(market.closes(symbol, day)) or [float(path.prices[0])])[-1] for symbol, path in paths.items()
         }
-        self.listing = Listing(self.contracts, self.calendar, day, previous)
+        listing = Listing(self.contracts, self.calendar, day, previous)
         for position in self.account.positions.values():
-            self.listing.include(position.listed)
+            listing.include(position.listed)
         pricers = {symbol: self.pricer(symbol, day) for symbol in market.symbols}
-        self.board = Board(self.listing, paths, pricers, previous)
-        self.board.move(-LEAD_S)
-        self.desk.open_day(self.board, self.session)
-        self.feed.use(self.board)
+        board = Board(listing, paths, pricers, previous)
+        board.move(-LEAD_S)
+        return listing, board
 
     def step(self) -> None:
         """Move one market second on."""

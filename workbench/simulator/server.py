@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,10 +36,13 @@ class Application:
     Parameters
     ----------
     simulator : Simulator
+    conducted_by : callable
+        Makes what moves its market.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, conducted_by: Callable[[Simulator], Conductor] = Conductor) -> None:
         self.simulator = simulator
+        self.conducted_by = conducted_by
         self.conductor: Conductor | None = None
         self.api = create_app(self)
         self.gate = FaultGate(self.api)
@@ -65,7 +68,7 @@ def create_app(application: Application) -> FastAPI:
 
     @asynccontextmanager
     async def conducted(_: FastAPI) -> AsyncIterator[None]:
-        conductor = application.conductor = Conductor(simulator)
+        conductor = application.conductor = application.conducted_by(simulator)
         task = asyncio.create_task(conductor.run())
         task.add_done_callback(_tell_why_it_stands)
         yield
