@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class Board:
     pricers : mapping of symbol to OptionPricer
     previous : mapping of symbol to float
         Previous closes, rupees.
+    opens_at : datetime, optional
+        Open of the session, for a board without paths.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class Board:
         paths: Mapping[str, DayPath],
         pricers: Mapping[str, OptionPricer],
         previous: Mapping[str, float],
+        *,
+        opens_at: datetime | None = None,
     ) -> None:
         self.listing, self.paths, self.pricers, self.previous = listing, paths, pricers, previous
         self.second = -1
-        self._start = next(iter(paths.values())).open
+        self._start = opens_at or next(iter(paths.values())).open
         self.now = self._start - timedelta(seconds=1)
         self._levels: dict[str, Level] = {}
         self._ranges: dict[str, DayRange] = {}
@@ -81,6 +85,11 @@ class Board:
         }
         self._prices = {symbol: path.prices.tolist() for symbol, path in paths.items()}
         self._traded = {symbol: path.traded.tolist() for symbol, path in paths.items()}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Underlyings that have a price."""
+        return tuple(self.paths)
 
     def move(self, second: int) -> None:
         """Go to a second of the session, -1 being before it."""

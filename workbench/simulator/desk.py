@@ -183,7 +183,7 @@ class Desk:
 
     def spots(self) -> dict[str, Decimal]:
         """Give the price of each underlying, rupees."""
-        return {symbol: Decimal(repr(self.board.spot(symbol))) for symbol in self.board.paths}
+        return {symbol: Decimal(repr(self.board.spot(symbol))) for symbol in self.board.symbols}
 
     def blocked(self) -> Decimal:
         """Give what positions and resting orders block, rupees."""
