@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
@@ -27,8 +26,8 @@ from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Calendar
 from workbench.data import frames
+from workbench.data.bar_names import folder_name, symbol_name, symbol_of_folder
 
-_RESERVED = frozenset({"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))})
 _SHOWN = 5
 
 
@@ -123,7 +122,7 @@ class BarStore:
         CorruptData
             A month that has to be rewritten cannot be read.
         """
-        symbol, interval = _symbol(symbol), _interval(interval)
+        symbol, interval = symbol_name(symbol), _interval(interval)
         shaped = frames.checked(frame, f"bars of {symbol} {interval}")
         known = self.segment(symbol) if self._folder(symbol).is_dir() else None
         if known is not None and segment is not None and known is not segment:
@@ -202,7 +201,9 @@ class BarStore:
         if not self.root.is_dir():
             return []
         return sorted(
-            unquote(path.name) for path in self.root.iterdir() if path.is_dir() and not path.name.startswith(".")
+            symbol_of_folder(path.name)
+            for path in self.root.iterdir()
+            if path.is_dir() and not path.name.startswith(".")
         )
 
     def intervals(self, symbol: str) -> list[Interval]:
@@ -258,6 +259,20 @@ class BarStore:
                 'write {"segment": "IDX_I"} (or NSE_EQ, ...) into it'
             ) from error
 
+    def opens(
+        self, symbol: str, interval: Interval | str, start: date | datetime | None, end: date | datetime | None
+    ) -> pd.DatetimeIndex:
+        """Give the opens of the bars that are stored in that very interval; none is no error.
+
+        Raises
+        ------
+        CorruptData
+            A month of the range cannot be read.
+        """
+        symbol, interval = symbol_name(symbol), _interval(interval)
+        first, last = frames.as_bound(start, end=False), frames.as_bound(end, end=True)
+        return pd.DatetimeIndex(self._stored(symbol, interval, first, last).index)
+
     def fingerprint(
         self,
         symbol: str,
@@ -269,7 +284,7 @@ class BarStore:
         return frames.fingerprint(self.read(symbol, interval, start, end))
 
     def _known(self, symbol: str) -> str:
-        name = _symbol(symbol)
+        name = symbol_name(symbol)
         if not self._folder(name).is_dir():
             error = UnknownName("symbol", name, self.symbols())
             error.args = (
@@ -279,7 +294,7 @@ class BarStore:
         return name
 
     def _folder(self, symbol: str) -> Path:
-        return self.root / _file_name(symbol)
+        return self.root / folder_name(symbol)
 
     def _files(self, symbol: str, interval: Interval) -> list[Path]:
         return sorted((self._folder(symbol) / str(interval)).glob("????-??.parquet"))
@@ -384,16 +399,3 @@ def _midnight(moment: datetime | None, *, following: bool = False) -> datetime |
 
 def _interval(interval: Interval | str) -> Interval:
     return interval if isinstance(interval, Interval) else Interval.parse(interval)
-
-
-def _symbol(symbol: str) -> str:
-    name = symbol.strip().upper()
-    if not name or len(name) > 100 or any(ord(letter) < 32 for letter in name):
-        raise BadInput(f"{symbol!r} cannot name a symbol")
-    return name
-
-
-def _file_name(symbol: str) -> str:
-    """Give a folder name that every system takes: ``NSE_FNO:NIFTY`` has a colon, a stock is called CON somewhere."""
-    name = quote(symbol, safe=" ").replace(".", "%2E").replace("~", "%7E")
-    return f"%{ord(name[0]):02X}{name[1:]}" if name in _RESERVED else name

@@ -17,7 +17,8 @@ from workbench.core.bars import Interval
 from workbench.core.errors import BadInput, BrokerUnavailable, CorruptData
 from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.session import IST, Calendar
-from workbench.data.dhan_history import DhanHistory, _frame, _word
+from workbench.data.candles import candle_frame, instrument_word, usable_rows
+from workbench.data.dhan_history import DhanHistory
 from workbench.reference import calendar
 
 NIFTY = Instrument(
@@ -67,6 +68,11 @@ class Candles:
             "remarks": "",
             "data": {**flat, "volume": [0.0] * len(stamps), "timestamp": stamps},
         }
+
+    def historical_daily_data(
+        self, security_id: str, exchange_segment: str, instrument_type: str, from_date: str, to_date: str
+    ) -> Mapping[str, Any]:
+        raise AssertionError("bars are made of minutes")
 
 
 def failure(remarks: object) -> Failure:
@@ -163,17 +169,18 @@ ROW: dict[str, Any] = {
 )
 def test_an_answer_that_is_no_table_of_candles_is_corrupt(data: object) -> None:
     with pytest.raises(CorruptData, match="try again"):
-        _frame(data, NIFTY)
+        candle_frame(data, "candles of NIFTY")
 
 
 @pytest.mark.parametrize(("field", "value"), [("open", None), ("close", 0.0), ("high", 0.5), ("low", -1.0)])
 def test_a_candle_without_a_usable_price_is_dropped(field: str, value: object) -> None:
-    assert _frame({**ROW, field: [value]}, NIFTY).empty
+    frame = candle_frame({**ROW, field: [value]}, "candles of NIFTY")
+    assert not usable_rows(frame).any()
 
 
 def test_the_kind_of_instrument_is_said_in_dhans_words() -> None:
     def kind(symbol: str, kind: InstrumentKind) -> str:
-        return _word(Instrument(segment=Segment.NSE_FNO, security_id="1", symbol=symbol, kind=kind))
+        return instrument_word(Instrument(segment=Segment.NSE_FNO, security_id="1", symbol=symbol, kind=kind))
 
     assert kind("BANKNIFTY", InstrumentKind.OPTION) == "OPTIDX"
     assert kind("RELIANCE", InstrumentKind.OPTION) == "OPTSTK"
@@ -186,8 +193,9 @@ def test_the_kind_of_instrument_is_said_in_dhans_words() -> None:
 def test_recorded_candles_of_the_real_api_are_read(shared_data: Path) -> None:
     text = (shared_data / "dhan-recorded" / "models" / "historical_data.yml").read_text(encoding="utf-8")
     tables = [json.loads(item["response"]["body"]["string"]) for item in yaml.safe_load(text)["http_interactions"]]
-    frames = [_frame(table, NIFTY) for table in tables if isinstance(table, dict) and "timestamp" in table]
+    frames = [candle_frame(table, NIFTY.name) for table in tables if isinstance(table, dict) and "timestamp" in table]
     assert frames
     for frame in frames:
         assert isinstance(frame.index, pd.DatetimeIndex)
         assert not frame.empty
+        assert usable_rows(frame).all()
