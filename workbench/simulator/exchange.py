@@ -7,7 +7,7 @@ Invariant: one step is one market second: prices first, then matching, then the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -18,12 +18,16 @@ from workbench.core.pricing import OptionPricer, PricingInputs, inputs_from_clos
 from workbench.core.session import Calendar
 from workbench.simulator import wire
 from workbench.simulator.account import Account
+from workbench.simulator.addresses import Addresses
 from workbench.simulator.board import Board
 from workbench.simulator.desk import Desk
+from workbench.simulator.doors import ACTIVE, Doors
 from workbench.simulator.feed import FeedHub
+from workbench.simulator.limits import RateLimits
 from workbench.simulator.listing import Listed, Listing
 from workbench.simulator.market import Market, trading_session
 from workbench.simulator.orders import SimOrder
+from workbench.simulator.tokens import LIFE_S, MINT_EVERY_S, Login, TokenKind, Tokens
 from workbench.simulator.updates import UpdateHub
 
 LEAD_S = 30
@@ -53,6 +57,22 @@ class SimulatorConfig:
         Run without a client that acknowledges (tests and demonstrations).
     closing_s : float
         Real seconds for which a synthetic day stays closed when nobody asks for the next one.
+    update_casing : {"pascal", "camel", "both"}
+        How the fields of an order update are written; the broker's own documents and its users disagree.
+    prev_close_for_all : bool
+        Send the previous close (packet 6) for every new subscription, not for indices alone; the documents disagree.
+    rate_scale : float or None
+        How many times faster than at the broker the windows of its rate limits pass; None: nothing is limited.
+    token_kind : TokenKind
+        Of the first token: the practice one never ends; the others are made as Dhan makes them.
+    pin, totp_secret : str
+        What mints a new token; while they are empty nobody can.
+    token_life_s, mint_every_s : float
+        Real seconds that a made token lives, and between two mintings.
+    ip_allowed : bool
+        Whether the client's address is on the list of those that may write orders.
+    data_plan : str
+        What the profile says of it; market data is for "Active" alone.
     """
 
     speed: float | None = None
@@ -63,6 +83,16 @@ class SimulatorConfig:
     first_number: int = 0
     free_run: bool = False
     closing_s: float = 5.0
+    update_casing: str = "pascal"
+    prev_close_for_all: bool = False
+    rate_scale: float | None = None
+    token_kind: TokenKind = TokenKind.PRACTICE
+    pin: str = field(default="", repr=False)
+    totp_secret: str = field(default="", repr=False)
+    token_life_s: float = LIFE_S
+    mint_every_s: float = MINT_EVERY_S
+    ip_allowed: bool = True
+    data_plan: str = ACTIVE
 
     def __post_init__(self) -> None:
         if self.speed is not None and self.speed <= 0:
@@ -91,13 +121,30 @@ class Simulator:
     ) -> None:
         self.market, self.calendar, self.contracts, self.charges = market, calendar, contracts, charges
         self.config = config
-        self.client_id, self.token = config.client_id, config.token
-        self.feed = FeedHub(self.token, self.client_id)
-        self.updates = UpdateHub(self.token, self.client_id)
+        self.client_id = config.client_id
+        self.tokens = Tokens(
+            config.client_id, config.token, kind=config.token_kind,
+            login=Login(
+                pin=config.pin, totp_secret=config.totp_secret, life_s=config.token_life_s,
+                mint_every_s=config.mint_every_s,
+            ),
+        )  # fmt: skip
+        self.addresses = Addresses(allowed=config.ip_allowed)
+        self.doors = Doors(
+            config.client_id, tokens=self.tokens, limits=RateLimits(config.rate_scale), addresses=self.addresses,
+            data_plan=config.data_plan,
+        )  # fmt: skip
+        self.feed = FeedHub(self.token, self.client_id, prev_close_for_all=config.prev_close_for_all)
+        self.updates = UpdateHub(self.token, self.client_id, casing=config.update_casing)
         self.account = Account(config.starting_funds)
         self.desk = Desk(self.account, self._changed, config.first_number)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}
         self.open_day(market.first_day)
+
+    @property
+    def token(self) -> str:
+        """The token that opens the doors now."""
+        return self.tokens.current.text
 
     @property
     def now(self) -> datetime:

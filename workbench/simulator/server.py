@@ -10,18 +10,20 @@ from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
-from fastapi.exceptions import HTTPException
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from workbench.core.errors import WorkbenchError
-from workbench.simulator import masters, wire
+from workbench.simulator import masters
 from workbench.simulator.conductor import Conductor
+from workbench.simulator.doors import TurnedAway
 from workbench.simulator.exchange import Simulator
 from workbench.simulator.faults import FaultGate, FaultKind, read_fault
+from workbench.simulator.login_doors import login_routes, session_routes
+from workbench.simulator.rest_account import account_routes
 from workbench.simulator.rest_data import csv_answer, data_routes
-from workbench.simulator.rest_orders import account_routes, answer, order_routes, read_body
+from workbench.simulator.rest_orders import answer, order_routes, read_body
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,24 +78,25 @@ def create_app(application: Application) -> FastAPI:
         await asyncio.gather(task, return_exceptions=True)
 
     async def authorised(request: Request) -> None:
-        headers = request.headers
-        client = headers.get("client-id") or headers.get("dhanclientid") or simulator.client_id
-        if headers.get("access-token") != simulator.token or client != simulator.client_id:
-            raise HTTPException(401)
+        turned_away = simulator.doors.refused(request.method, request.url.path, request.headers, await request.body())
+        if turned_away is not None:
+            raise TurnedAway(turned_away)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=conducted, redirect_slashes=False)
-    for routes in (order_routes(simulator), account_routes(simulator), data_routes(simulator)):
-        app.include_router(routes, prefix="/v2", dependencies=[Depends(authorised)])
+    for routes in (order_routes, account_routes, session_routes, data_routes):
+        app.include_router(routes(simulator), prefix="/v2", dependencies=[Depends(authorised)])
+    app.include_router(login_routes(simulator))
     app.include_router(_masters(simulator))
     app.include_router(_own_doors(application))
     app.add_api_websocket_route("/feed", simulator.feed.serve)
     app.add_api_websocket_route("/order-update", simulator.updates.serve)
 
+    @app.exception_handler(TurnedAway)
+    async def turned_away(_: Request, reason: TurnedAway) -> Response:
+        return answer(*reason.answer)
+
     @app.exception_handler(StarletteHTTPException)
     async def refused(request: Request, error: StarletteHTTPException) -> Response:
-        if error.status_code == 401:
-            text = "Client ID or user generated access token is invalid or expired."
-            return answer(401, wire.error("Invalid_Authentication", "DH-901", text))
         word = {404: "Not Found", 405: "Method Not Allowed"}.get(error.status_code, "Error")
         body = {"timestamp": simulator.now.isoformat(), "status": error.status_code, "error": word}
         return answer(error.status_code, {**body, "path": request.url.path})
