@@ -79,7 +79,7 @@ class TestDhanBrokerOnTheSimulator(BrokerContract):
 
 def test_r1_a_reply_lost_to_a_hang_up_is_unknown_and_the_order_is_there_once(venue: SimulatorVenue) -> None:
     ticket = resting(venue)
-    venue.simulator.fault("drop_reply")
+    venue.simulator.fault("lost_reply")
     assert venue.broker.place(ticket).outcome is Outcome.UNKNOWN
     assert eventually(venue, lambda: venue.broker.order_by_correlation(ticket.correlation_id))
     assert len(venue.true_orders(ticket.correlation_id)) == 1
@@ -92,7 +92,7 @@ def test_r6_a_modification_or_cancellation_whose_reply_is_lost_is_not_repeated(
     ticket = resting(venue)
     order_id = venue.broker.place(ticket).order_id
     wait_for_state(venue, order_id, OrderState.WORKING)
-    venue.simulator.fault("drop_reply", match="PUT /orders" if write == "modify" else "DELETE /orders")
+    venue.simulator.fault("lost_reply", match="PUT /orders" if write == "modify" else "DELETE /orders")
     if write == "cancel":
         assert venue.broker.cancel(order_id).outcome is Outcome.UNKNOWN
         wait_for_state(venue, order_id, OrderState.CANCELLED)

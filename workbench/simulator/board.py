@@ -23,6 +23,7 @@ from workbench.simulator.paths import DayPath, Floats, Minutes, minutes_of
 
 _LEAST_LOTS, _MORE_LOTS = 4, 37
 _DEPTH = 5
+_LEAST_INTEREST_LOTS, _MORE_INTEREST_LOTS, _INTEREST_LOTS_A_MINUTE = 8_000, 60_000, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,14 @@ class Board:
             return spot
         left = (listed.expires_at - self._start).total_seconds()
         return self.on_tick(listed, self.pricers[instrument.symbol].fair(instrument, spot, left))
+
+    def interest(self, listed: Listed) -> int:
+        """Give the open interest in units: made up, different for each contract, growing through the day."""
+        instrument = listed.instrument
+        if instrument.kind in (InstrumentKind.INDEX, InstrumentKind.SYNTHETIC):
+            return 0
+        lots = _LEAST_INTEREST_LOTS + listed.number % _MORE_INTEREST_LOTS
+        return instrument.lot * (lots + _INTEREST_LOTS_A_MINUTE * (max(0, self.second) // 60))
 
     def depth(self, listed: Listed) -> list[tuple[int, int, float, float]]:
         """Give five rows of (bid units, ask units, bid, ask), best first; an index has zeros."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -53,6 +54,7 @@ class Conductor:
         self.simulator = simulator
         self.step_number = 0
         self.halted = False
+        self.strike: Callable[[], Awaitable[None]] | None = None
         self._followers: list[Follower] = []
         self._news = asyncio.Event()
         self._anchor_wall = time.time()
@@ -108,7 +110,11 @@ class Conductor:
         simulator.step()
         self.step_number += 1
         self._over = simulator.is_over
+        if self.strike is not None:
+            await self.strike()
         await simulator.feed.push()
+        if simulator.board.second == 0 or self._over:
+            await simulator.feed.say_status()
         await self._tell()
 
     async def serve(self, socket: WebSocket) -> None:

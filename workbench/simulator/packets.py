@@ -3,7 +3,8 @@
 Little-endian; header `<BHBI`: code, length of the whole packet, segment, security id. The trade time is the Indian wall
 clock encoded as if it were UTC. Source: the broker's live-market-feed page and its own library's parser.
 
-Invariant: sizes are 16 (ticker, previous close), 50 (quote), 12 (open interest), 162 (full) and 10 (disconnect).
+Invariant: sizes are 16 (ticker, previous close), 50 (quote), 12 (open interest), 162 (full), 8 (market status) and 10
+(disconnect); only `spoilt` gives anything else.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ SEGMENT_CODES = {
 }
 _IST_OFFSET = int(timedelta(hours=5, minutes=30).total_seconds())
 
+_ID_AT, _LAST_AT, _TICKER_CODE, _AN_HOUR = 4, 8, 2, 3600
+
+_HEADER = struct.Struct("<BHBI")
+_FLOAT, _WORD = struct.Struct("<f"), struct.Struct("<I")
 _TICKER = struct.Struct("<BHBIfI")
 _QUOTE = struct.Struct("<BHBIfHIfIIIffff")
 _INTEREST = struct.Struct("<BHBII")
@@ -79,6 +84,46 @@ def full(
     )
     start = _FULL.pack(8, 162, *head, price, min(quantity, 65535), time, *traded, interest, interest, interest, *day)
     return start + rows
+
+
+def market_status(segment: int) -> bytes:
+    """Give packet 7: a header and no word of what the market does."""
+    return _HEADER.pack(7, _HEADER.size, segment, 0)
+
+
+def spoilt(packet: bytes, what: str) -> bytes:
+    """Give a packet of prices (2, 4 or 8) with something wrong in it.
+
+    Parameters
+    ----------
+    packet : bytes
+    what : str
+        One of `faults.BAD_TICKS`.
+    """
+    out = bytearray(packet)
+    (last,) = _FLOAT.unpack_from(packet, _LAST_AT)
+    time_at = _LAST_AT + (4 if packet[0] == _TICKER_CODE else 6)
+    (traded,) = _WORD.unpack_from(packet, time_at)
+    match what:
+        case "zero":
+            _FLOAT.pack_into(out, _LAST_AT, 0.0)
+        case "negative":
+            _FLOAT.pack_into(out, _LAST_AT, -last)
+        case "nan":
+            _FLOAT.pack_into(out, _LAST_AT, float("nan"))
+        case "times_100":
+            _FLOAT.pack_into(out, _LAST_AT, last * 100)
+        case "stale_time":
+            _WORD.pack_into(out, time_at, traded - _AN_HOUR)
+        case "future_time":
+            _WORD.pack_into(out, time_at, traded + _AN_HOUR)
+        case "wrong_id":
+            _WORD.pack_into(out, _ID_AT, 0xFFFF_FFF0)
+        case "unknown_code":
+            out[0] = 99
+        case _:
+            return bytes(out[: len(out) // 2])
+    return bytes(out)
 
 
 def disconnect(reason: int) -> bytes:

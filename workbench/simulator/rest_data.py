@@ -22,7 +22,6 @@ from workbench.simulator.rest_orders import answer, read_body
 
 MOST_DAYS = 90
 _INTERVALS = (1, 5, 15, 25, 60)
-_INTEREST_LOTS = 40_000
 
 
 def data_routes(simulator: Simulator) -> APIRouter:
@@ -85,7 +84,7 @@ def _snapshot(simulator: Simulator, listed: Listed, kind: str) -> dict[str, Any]
         return row
     rows = board.depth(listed)
     low, high = price_band(listed, level)
-    interest = 0 if listed.instrument.kind is InstrumentKind.INDEX else listed.instrument.lot * _INTEREST_LOTS
+    interest = board.interest(listed)
     traded = board.second >= 0
     row |= {
         "average_price": round((day.high + day.low + level.last) / 3, 2) if level.volume else 0.0,
@@ -140,7 +139,7 @@ def _side(simulator: Simulator, listed: Listed) -> dict[str, Any]:
     greeks = board.pricers[instrument.symbol].greeks(
         instrument.right, float(instrument.strike), board.spot(instrument.symbol), board.seconds_left(listed)
     )
-    interest = instrument.lot * _INTEREST_LOTS
+    interest = board.interest(listed)
     return {
         "average_price": level.last if level.volume else 0.0,
         "greeks": {

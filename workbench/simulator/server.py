@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -17,9 +16,10 @@ from starlette.websockets import WebSocket
 from workbench.core.errors import WorkbenchError
 from workbench.simulator import masters
 from workbench.simulator.conductor import Conductor
-from workbench.simulator.doors import TurnedAway
+from workbench.simulator.doors import ACTIVE, TurnedAway
 from workbench.simulator.exchange import Simulator
-from workbench.simulator.faults import FaultGate, FaultKind, read_fault
+from workbench.simulator.faults import Fault, FaultBook, FaultKind, read_fault
+from workbench.simulator.gate import FaultGate
 from workbench.simulator.login_doors import login_routes, session_routes
 from workbench.simulator.rest_account import account_routes
 from workbench.simulator.rest_data import csv_answer, data_routes
@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 PORT = 8800
 HOST = "127.0.0.1"
 _PING_S, _SILENCE_S = 10.0, 30.0
+_TOKENS = frozenset({FaultKind.TOKEN_EXPIRED})
 
 
 class Application:
@@ -46,22 +47,51 @@ class Application:
         self.simulator = simulator
         self.conducted_by = conducted_by
         self.conductor: Conductor | None = None
+        self.faults = FaultBook(lambda: simulator.now)
         self.api = create_app(self)
-        self.gate = FaultGate(self.api)
+        self.gate = FaultGate(self.api, self.faults, self._strike_order)
+        self._errands: set[asyncio.Task[None]] = set()
+        feed, updates, tokens = simulator.feed, simulator.updates, simulator.tokens
+        feed.faults = updates.faults = self.faults
+        feed.admits = updates.admits = tokens.check
+        feed.has_ended = tokens.has_ended
+        feed.has_plan = lambda: simulator.doors.data_plan == ACTIVE
+        tokens.on_change.append(self._look_at_streams)
 
     @property
     def asgi(self) -> ASGIApp:
         """What a server runs."""
         return self.gate
 
-    def order_fault(self, body: dict[str, Any]) -> None:
-        """Order a fault; a rejection waits at the desk, everything else at the door."""
-        fault = read_fault(body)
-        if fault.kind is FaultKind.REJECT:
-            text = str(body.get("reason", "RMS:Rejected on request of a test"))
-            self.simulator.desk.reject_next.extend([text] * fault.count)
-        else:
-            self.gate.faults.append(fault)
+    async def order_fault(self, fault: Fault) -> None:
+        """Let a fault wait; what it can strike already, it strikes at once."""
+        self.faults.order(fault)
+        await self.strike()
+
+    async def strike(self) -> None:
+        """Do what is due and waits for nobody: to the token and to open connections."""
+        simulator = self.simulator
+        while self.faults.take(_TOKENS, lambda _: True, "the token") is not None:
+            simulator.tokens.expire()
+        await simulator.feed.strike()
+        simulator.updates.strike()
+
+    def _strike_order(self, fault: Fault) -> None:
+        """Tell the desk what the next order is to meet."""
+        desk = self.simulator.desk
+        match fault.kind:
+            case FaultKind.REJECT:
+                desk.reject_next.append(fault.reason or "RMS:Rejected on request of a test")
+            case FaultKind.REJECT_AFTER_ACK:
+                desk.reject_after_ack(1, fault.reason or "RMS:Rejected by the exchange on request of a test")
+            case _:
+                desk.stick_in_transit(1)
+
+    def _look_at_streams(self) -> None:
+        """Let the streams see that the token is another one."""
+        task = asyncio.get_running_loop().create_task(self.strike())
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
 
 def create_app(application: Application) -> FastAPI:
@@ -71,6 +101,7 @@ def create_app(application: Application) -> FastAPI:
     @asynccontextmanager
     async def conducted(_: FastAPI) -> AsyncIterator[None]:
         conductor = application.conductor = application.conducted_by(simulator)
+        conductor.strike = application.strike
         task = asyncio.create_task(conductor.run())
         task.add_done_callback(_tell_why_it_stands)
         yield
@@ -137,10 +168,17 @@ def _own_doors(application: Application) -> APIRouter:
 
     async def fault(request: Request) -> Response:
         try:
-            application.order_fault(await read_body(request))
-        except (WorkbenchError, ValueError, TypeError) as refused:
+            await application.order_fault(read_fault(await read_body(request)))
+        except WorkbenchError as refused:
             return answer(400, {"error": str(refused)})
         return answer(200, {"status": "ordered"})
+
+    async def faults() -> Response:
+        return answer(200, application.faults.as_dict())
+
+    async def clear_faults() -> Response:
+        application.faults.clear()
+        return answer(200, application.faults.as_dict())
 
     async def sync(socket: WebSocket) -> None:
         if application.conductor is not None:
@@ -149,6 +187,8 @@ def _own_doors(application: Application) -> APIRouter:
     router.add_api_route("/clock", clock, methods=["GET"])
     router.add_api_route("/book", book, methods=["GET"])
     router.add_api_route("/fault", fault, methods=["POST"])
+    router.add_api_route("/faults", faults, methods=["GET"])
+    router.add_api_route("/faults", clear_faults, methods=["DELETE"])
     router.add_api_websocket_route("/sync", sync)
     return router
 

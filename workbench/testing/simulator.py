@@ -24,6 +24,7 @@ from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument, Right
 from workbench.reference import calendar, charge_table, contract_table
 from workbench.simulator import Application, Market, Simulator, SimulatorConfig, SyntheticMarket, server_of
+from workbench.simulator.faults import Fault, read_fault
 from workbench.simulator.listing import Listed
 
 DAY = date(2026, 11, 16)
@@ -133,10 +134,28 @@ class RunningSimulator:
 
         return self.call(read)
 
-    def fault(self, kind: str, *, count: int = 1, match: str = "POST /orders", seconds: float = 10.0) -> None:
-        """Order a fault."""
-        body = {"kind": kind, "count": count, "match": match, "seconds": seconds}
-        self.call(lambda: self.application.order_fault(body))
+    def fault(self, kind: str, **options: object) -> None:
+        """Order a fault by name, with what `POST /simulator/fault` takes: `match`, `count`, `seconds`, `after` …."""
+        self.order(read_fault({"kind": kind, **options}))
+
+    def order(self, *faults: Fault) -> None:
+        """Order faults that have been read, for instance those of a plan."""
+
+        async def ordered() -> None:
+            for fault in faults:
+                await self.application.order_fault(fault)
+
+        if self.loop is None:
+            raise RuntimeError("the simulator is not running: use it inside its with-block")
+        asyncio.run_coroutine_threadsafe(ordered(), self.loop).result(_START_S)
+
+    def fired(self) -> list[dict[str, object]]:
+        """Give what has struck so far, the oldest first."""
+        return self.call(lambda: list(self.application.faults.fired))
+
+    def clear_faults(self) -> None:
+        """Forget the faults that wait."""
+        self.call(self.application.faults.clear)
 
     def _option(self, symbol: str, right: Right, steps: int, expiry: int) -> Listed:
         listing = self.simulator.listing

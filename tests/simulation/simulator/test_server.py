@@ -181,7 +181,7 @@ def test_packets_and_updates_are_counted(sim: RunningSimulator, http: requests.S
             while (message := await heard(link))["step"] < 35:
                 pass
             packets = [await asyncio.wait_for(feed.recv(), 2) for _ in range(message["packets"])]
-            assert {len(each) for each in packets} == {16, 162}
+            assert {len(each) for each in packets} == {8, 16, 162}
             told = [json.loads(await asyncio.wait_for(updates.recv(), 2)) for _ in range(message["updates"])]
             assert [each["Data"]["Status"] for each in told] == ["TRANSIT", "PENDING", "TRADED"]
             assert await silent(feed)
@@ -235,7 +235,7 @@ def test_an_order_in_transit_is_not_found_by_its_correlation_id() -> None:
 
 def test_a_lost_reply_leaves_the_order(sim: RunningSimulator, http: requests.Session) -> None:
     sim.open_market()
-    sim.fault("drop_reply")
+    sim.fault("lost_reply")
     option = sim.option()
     order = {
         "transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY", "price": 1.0,
@@ -270,9 +270,9 @@ def test_faults_that_answer(sim: RunningSimulator, http: requests.Session) -> No
     http.post(order_url, json=order, timeout=5)
     time.sleep(0.05)
     assert http.get(order_url, timeout=5).json()[0]["orderStatus"] == "REJECTED"
-    wrong = http.post(f"{sim.origin}/simulator/fault", json={"kind": "drop_replay"}, timeout=5)
+    wrong = http.post(f"{sim.origin}/simulator/fault", json={"kind": "lost_replay"}, timeout=5)
     assert wrong.status_code == 400
-    assert "did you mean 'drop_reply'" in wrong.json()["error"]
+    assert "did you mean 'lost_reply'" in wrong.json()["error"]
 
 
 def test_unknown_paths_and_broken_bodies(sim: RunningSimulator, http: requests.Session) -> None:
