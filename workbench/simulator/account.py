@@ -9,7 +9,7 @@ profit less what positions and pending orders block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -83,6 +83,19 @@ class SimPosition:
             self.day_sell += quantity
             self.day_sell_value += price * quantity
 
+    def give(self, side: Side, quantity: int, price: Decimal) -> None:
+        """Take units out of what was bought or sold, the day's first."""
+        if side is Side.BUY:
+            today = min(quantity, self.day_buy)
+            self.day_buy, self.day_buy_value = self.day_buy - today, self.day_buy_value - price * today
+            self.carried_buy -= quantity - today
+            self.carried_buy_value -= price * (quantity - today)
+        else:
+            today = min(quantity, self.day_sell)
+            self.day_sell, self.day_sell_value = self.day_sell - today, self.day_sell_value - price * today
+            self.carried_sell -= quantity - today
+            self.carried_sell_value -= price * (quantity - today)
+
     def carried(self) -> SimPosition:
         """Give the position as it opens the next day: only what is held, at its average."""
         held = SimPosition(listed=self.listed, product=self.product)
@@ -122,7 +135,7 @@ class Account:
         """Profit realised today, before charges, rupees."""
         return sum((each.realised for each in self.positions.values()), ZERO)
 
-    def blocked(self, orders: Iterable[SimOrder], spots: dict[str, Decimal]) -> Decimal:
+    def blocked(self, orders: Iterable[SimOrder], spot: Callable[[str], Decimal]) -> Decimal:
         """Give what positions and these pending orders block, rupees.
 
         A sale that closes a held long blocks nothing; the second one over the same units is a short sale and is
@@ -140,31 +153,40 @@ class Account:
         for key in sorted({*pending, *held}):
             orders_here = pending.get(key, [])
             listed, net, cost = held[key] if key in held else (orders_here[0].listed, 0, ZERO)
-            total += _blocked(listed, net, cost, orders_here, spots)
+            total += _blocked(listed, net, cost, orders_here, spot)
         return to_paisa(total)
 
-    def settle(self, spots: dict[str, Decimal], expired: Iterable[str]) -> None:
-        """Close the day: expired contracts are paid out at intrinsic value, the rest is carried to the next day."""
-        gone = set(expired)
+    def settle(self, expired: Mapping[tuple[str, str], Decimal]) -> None:
+        """Close the day: expired positions are paid out at their price, the rest is carried to the next day."""
         self.start_of_day += self.realised
         carried: dict[tuple[str, str], SimPosition] = {}
         for key, position in self.positions.items():
             if position.net == 0:
                 continue
-            if key[0] in gone:
-                self.start_of_day += position.unrealised(_settlement(position.listed, spots))
+            if key in expired:
+                self.start_of_day += position.unrealised(expired[key])
             else:
                 carried[key] = position.carried()
         self.positions = carried
 
+    def convert(self, key: tuple[str, str], product: str, quantity: int) -> None:
+        """Move units held, at their average price, from one product to another."""
+        position = self.positions[key]
+        side = Side.BUY if position.net > 0 else Side.SELL
+        average = position.buy_average if side is Side.BUY else position.sell_average
+        position.give(side, quantity, average)
+        target = (key[0], product)
+        there = self.positions.setdefault(target, SimPosition(listed=position.listed, product=product))
+        there.take(side, quantity, average)
 
-def _settlement(listed: Listed, spots: dict[str, Decimal]) -> Decimal:
-    instrument = listed.instrument
-    spot = spots[instrument.symbol]
-    if instrument.strike is None or instrument.right is None:
-        return spot
-    inside = spot - instrument.strike if instrument.right.value == "CE" else instrument.strike - spot
-    return max(ZERO, inside)
+    @staticmethod
+    def settlement(listed: Listed, spot: Decimal) -> Decimal:
+        """Give what a contract pays at its expiry, rupees a unit: the intrinsic value, or the underlying's price."""
+        instrument = listed.instrument
+        if instrument.strike is None or instrument.right is None:
+            return spot
+        inside = spot - instrument.strike if instrument.right.value == "CE" else instrument.strike - spot
+        return max(ZERO, inside)
 
 
 def margin_of(listed: Listed, side: Side, quantity: int, price: Decimal, spot: Decimal) -> Decimal:
@@ -177,8 +199,10 @@ def margin_of(listed: Listed, side: Side, quantity: int, price: Decimal, spot: D
     return spot * quantity * MARGIN_SHARE
 
 
-def _blocked(listed: Listed, net: int, cost: Decimal, orders: list[SimOrder], spots: dict[str, Decimal]) -> Decimal:
-    spot = spots[listed.instrument.symbol]
+def _blocked(
+    listed: Listed, net: int, cost: Decimal, orders: list[SimOrder], spot_of: Callable[[str], Decimal]
+) -> Decimal:
+    spot = spot_of(listed.instrument.symbol)
     total = ZERO
     if net > 0:
         total += margin_of(listed, Side.BUY, net, cost / net, spot)

@@ -18,6 +18,7 @@ from workbench.core.money import ZERO
 from workbench.core.session import Session
 from workbench.core.signal import Side
 from workbench.simulator.board import Level
+from workbench.simulator.limits import Answer
 from workbench.simulator.listing import Listed, Listing
 from workbench.simulator.orders import SimOrder, WireType, is_derivative
 
@@ -83,6 +84,8 @@ def read_terms(body: dict[str, Any], listing: Listing) -> Terms | Refused:
     tag = str(body.get("correlationId") or "")
     if len(tag) > LONGEST_TAG or not _TAG.fullmatch(tag):
         return Refused(message="Missing required fields, bad values for parameters etc.")
+    if body.get("afterMarketOrder"):
+        return Refused(message="After market orders are not accepted")
     quantity, price = number(body.get("quantity")), number(body.get("price", 0))
     trigger, disclosed = number(body.get("triggerPrice") or 0), number(body.get("disclosedQuantity") or 0)
     if quantity is None or price is None or trigger is None or disclosed is None or quantity != int(quantity):
@@ -117,6 +120,8 @@ def exchange_refusal(order: SimOrder, session: Session, level: Level, *, is_open
         return f"{rms}Product type {order.product} is not allowed in this segment"
     if is_derivative(instrument.kind) and instrument.expiry is not None and instrument.expiry < session.date:
         return f"{rms}Contract has expired"
+    if order.disclosed_quantity and not order.quantity * 3 < order.disclosed_quantity * 10 <= order.quantity * 10:
+        return f"{rms}Disclosed quantity should be more than 30% of the order quantity"
     if order.quantity % instrument.lot:
         return f"{rms}Order quantity is not a multiple of lot size {instrument.lot}"
     if instrument.freeze is not None and order.quantity > instrument.freeze:
@@ -161,3 +166,20 @@ def _outside_the_band(order: SimOrder, level: Level) -> str | None:
     if all(low <= price <= high for price in prices):
         return None
     return f"RMS:{order.order_id}:Order Price needs to be Circuit Limits of {low:f} to {high:f}"
+
+
+def refusal(refused: Refused) -> Answer:
+    """Give a refusal as an answer."""
+    body = {"errorType": refused.kind, "errorCode": refused.code, "errorMessage": refused.message}
+    return refused.status, body
+
+
+def unknown_order() -> Refused:
+    """Give Dhan's word for an id that it does not know."""
+    text = "Incorrect request for order and cannot be processed"
+    return Refused(message=text, code="DH-906", kind="Order_Error", status=404)
+
+
+def already(order: SimOrder) -> Refused:
+    """Give Dhan's word for an order that is over."""
+    return Refused(message=f"Order is already {order.status.value.lower()}", code="DH-906", kind="Order_Error")

@@ -8,27 +8,61 @@ Invariant: every change of an order is told once through `on_change`, and every 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
-from workbench.core.matching import MatchBook, Matched, RestingOrder, arrive, step
-from workbench.core.money import ZERO, Rounding, snap_to_tick
-from workbench.core.order import OrderType
+from workbench.core.matching import MatchFill
+from workbench.core.money import ZERO
 from workbench.core.session import Session
 from workbench.core.signal import Side
 from workbench.simulator.account import Account
-from workbench.simulator.admission import Refused, Terms, bad_prices, exchange_refusal, number, price_band, read_terms
-from workbench.simulator.board import Board
+from workbench.simulator.admission import (
+    Refused,
+    Terms,
+    already,
+    exchange_refusal,
+    price_band,
+    read_terms,
+    refusal,
+    unknown_order,
+)
+from workbench.simulator.changes import change, protect
+from workbench.simulator.floor import Floor, Prices
+from workbench.simulator.limits import Answer
 from workbench.simulator.listing import Listed
-from workbench.simulator.orders import MOST_MODIFICATIONS, SimOrder, Status, Trade, WireType, protected_price
-
-Answer = tuple[int, Any]
-"""HTTP status and JSON body."""
+from workbench.simulator.orders import MOST_MODIFICATIONS, Leg, SimOrder, Status, Trade, WireType
 
 _MARGIN_TEXT = "RMS:{}:Margin Exceeds, Required:{:.2f}, Available:{:.2f}"
+
+
+class Annex(Protocol):
+    """What the broker does beside plain orders, and when it has to look: super orders, the exit on profit and loss."""
+
+    def open_day(self) -> None:
+        """Start a day."""
+        ...
+
+    def watch(self) -> None:
+        """Look at the prices and fills of this second."""
+        ...
+
+    def clear(self, status: Status, reason: str, product: str | None) -> None:
+        """End what waits, of one product or of all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """A position that ended with its contract; `price` is what it was settled at, rupees a unit."""
+
+    listed: Listed
+    product: str
+    net: int
+    price: Decimal
 
 
 class Desk:
@@ -42,74 +76,114 @@ class Desk:
     first_number : int
         Orders and trades are numbered from the next one on; a run that must not use the ids of an earlier run of the
         same day starts elsewhere.
+    client_id : str
+        In the correlation ids that the broker invents.
+    clock : callable
+        Real seconds: how long a look-up lags is no matter of the market's time.
     """
 
-    def __init__(self, account: Account, on_change: Callable[[SimOrder], None], first_number: int = 0) -> None:
-        self.account, self._tell = account, on_change
+    def __init__(
+        self,
+        account: Account,
+        on_change: Callable[[SimOrder], None],
+        first_number: int = 0,
+        *,
+        client_id: str = "1000000001",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.account, self.tell = account, on_change
+        self.client_id, self._clock = client_id, clock
         self.orders: dict[str, SimOrder] = {}
         self.trades: list[Trade] = []
         self.transit: list[SimOrder] = []
+        self.annexes: list[Annex] = []
         self.killed = False
         self.reject_next: list[str] = []
-        self._books: dict[str, MatchBook] = {}
-        self._listed: dict[str, Listed] = {}
+        self._reject_later: list[str] = []
+        self._doomed: dict[str, str] = {}
+        self._stick: tuple[int, float | None] = (0, None)
+        self._stuck: dict[str, datetime | None] = {}
+        self._lag_s, self._lag_in_book = 0.0, False
+        self._floor = Floor(self._filled)
         self._first = self._sequence = first_number
         self._squared_off = False
 
-    def open_day(self, board: Board, session: Session) -> None:
+    def open_day(self, board: Prices, session: Session) -> None:
         """Start a day with an empty book."""
         self.board, self.session = board, session
         self.orders, self.trades, self.transit = {}, [], []
-        self._books, self._listed = {}, {}
+        self._doomed, self._stuck = {}, {}
+        self._floor.open_day(board)
         self.killed = self._squared_off = False
+        for annex in self.annexes:
+            annex.open_day()
 
     @property
     def now(self) -> datetime:
         """Market time of the current second."""
         return self.board.now
 
+    # What a test may order
+
+    def reject_after_ack(self, count: int, reason: str) -> None:
+        """Let the next orders rest, and reject them a market second later."""
+        self._reject_later.extend([reason] * count)
+
+    def stick_in_transit(self, count: int, seconds: float | None = None) -> None:
+        """Keep the next orders in TRANSIT: for market seconds, or until `release_transit` or the end of the day."""
+        self._stick = (count, seconds)
+
+    def release_transit(self) -> None:
+        """Let what is stuck reach the exchange."""
+        self._stuck = {}
+        self.admit_transit()
+
+    def lag_lookups(self, seconds: float, *, book: bool = False) -> None:
+        """Hide an order from the look-up by correlation id, and from the book too, for real seconds after it came."""
+        self._lag_s, self._lag_in_book = seconds, book
+
     # What the front door asks
 
     def place(self, body: dict[str, Any]) -> Answer:
         """Receive a new order: the answer is a receipt, not the exchange's word."""
-        terms = read_terms(body, self.board.listing)
+        terms = self.read(body)
         if isinstance(terms, Refused):
             return refusal(terms)
-        if self.killed:
-            return refusal(Refused(message="Kill Switch is activated for the day", code="DH-906", kind="Order_Error"))
-        order = self._receive(terms)
+        order = self.receive(terms)
         return 200, {"orderId": order.order_id, "orderStatus": Status.TRANSIT.value}
 
     def place_sliced(self, body: dict[str, Any]) -> Answer:
         """Receive an order in slices of at most the freeze quantity."""
-        terms = read_terms(body, self.board.listing)
+        terms = self.read(body)
         if isinstance(terms, Refused):
             return refusal(terms)
-        instrument = terms.listed.instrument
-        most = (instrument.freeze or terms.quantity) // instrument.lot * instrument.lot or terms.quantity
-        left, answers = terms.quantity, []
-        while left > 0:
-            order = self._receive(replace(terms, quantity=min(left, most)))
-            left -= order.quantity
-            answers.append({"orderId": order.order_id, "orderStatus": Status.TRANSIT.value})
-        return 200, answers
+        orders = [self.receive(each) for each in _slices(terms)]
+        return 200, [{"orderId": each.order_id, "orderStatus": Status.TRANSIT.value} for each in orders]
+
+    def read(self, body: dict[str, Any]) -> Terms | Refused:
+        """Read the body of a new order, which the kill switch may forbid."""
+        terms = read_terms(body, self.board.listing)
+        if self.killed and isinstance(terms, Terms):
+            return Refused(message="Kill Switch is activated for the day", code="DH-906", kind="Order_Error")
+        return terms
 
     def modify(self, order_id: str, body: dict[str, Any]) -> Answer:
-        """Change a resting order; `quantity` is the total, and what is null stays."""
+        """Change an order that rests or is on its way; `quantity` is the total, and what is null stays."""
         order = self.orders.get(order_id)
         if order is None:
             return refusal(unknown_order())
-        if order.status is Status.TRANSIT:
-            self.admit_transit()
-        if not order.status.is_open:
+        in_transit = order.status is Status.TRANSIT
+        if not order.status.is_open and not in_transit:
             return refusal(already(order))
         if order.modifications >= MOST_MODIFICATIONS:
             text = f"Order has been modified {MOST_MODIFICATIONS} times, which is the limit"
             return refusal(Refused(message=text, code="DH-906", kind="Order_Error"))
-        changed = self._changed(order, body)
-        if isinstance(changed, Refused):
-            return refusal(changed)
-        self._rest(changed, requeue=True)
+        why = change(order, body, session=self.session, level=self.board.level(order.listed), now=self.now)
+        if why is not None:
+            return refusal(why)
+        self.tell(order)
+        if not in_transit and order_id not in self._doomed:
+            self._rest(order, requeue=True)
         return 200, {"orderId": order_id, "orderStatus": Status.TRANSIT.value}
 
     def cancel(self, order_id: str) -> Answer:
@@ -121,7 +195,7 @@ class Desk:
             return refusal(Refused(message="Order is in Transit state", code="DH-906", kind="Order_Error"))
         if not order.status.is_open:
             return refusal(already(order))
-        self._end(order, Status.CANCELLED, "CANCELLED BY USER")
+        self.end(order, Status.CANCELLED, "CANCELLED BY USER")
         return 200, {"orderId": order_id, "orderStatus": Status.CANCELLED.value}
 
     def kill(self, *, active: bool) -> Answer:
@@ -133,80 +207,155 @@ class Desk:
             return refusal(Refused(message=text, code="DH-906", kind="Order_Error"))
         self.killed = active
         word = "activated" if active else "deactivated"
-        return 200, {"dhanClientId": "", "killSwitchStatus": f"Kill Switch has been successfully {word}"}
+        return 200, {"dhanClientId": self.client_id, "killSwitchStatus": f"Kill Switch has been successfully {word}"}
 
     def exit_all(self) -> Answer:
         """Cancel what rests and close what is held, at the market."""
-        self._cancel_open("CANCELLED BY USER", None)
-        self._close_positions(None, source="P")
+        self.flatten(None, "CANCELLED BY USER", source="P")
         return 200, {"status": "SUCCESS", "message": "All orders and positions exited successfully"}
+
+    def by_tag(self, tag: str) -> SimOrder | None:
+        """Give the newest order of a correlation id; one in transit is not found, as at Dhan."""
+        found = [each for each in self.orders.values() if each.correlation_id == tag]
+        if not found or found[-1].status is Status.TRANSIT or self._lags(found[-1]):
+            return None
+        return found[-1]
+
+    def book(self) -> list[SimOrder]:
+        """Give the orders that a client sees."""
+        hiding = self._lag_in_book
+        return [each for each in self.orders.values() if not (hiding and self._lags(each))]
+
+    def _lags(self, order: SimOrder) -> bool:
+        return self._clock() - order.received_s < self._lag_s
 
     # What the clock does
 
     def admit_transit(self) -> None:
-        """Let what was received reach the exchange."""
+        """Let what was received reach the exchange, unless it is stuck."""
         waiting, self.transit = self.transit, []
         for order in waiting:
-            self._admit(order)
+            until = self._stuck.get(order.order_id, self.now)
+            if until is None or until > self.now:
+                self.transit.append(order)
+            else:
+                self._stuck.pop(order.order_id, None)
+                self._admit(order)
 
     def match(self, changed: Collection[str] | None = None) -> None:
         """Let the quotes of this second meet what rests: of the instruments that have changed, or of all."""
-        for key in list(self._books) if changed is None else [key for key in changed if key in self._books]:
-            book = self._books[key]
-            if not book.orders:
-                del self._books[key]
-                continue
-            self._apply(key, step(book, self.board.quote(self._listed[key])))
+        doomed, self._doomed = self._doomed, {}
+        for order_id, reason in doomed.items():
+            if self.orders[order_id].status.is_open:
+                self.end(self.orders[order_id], Status.REJECTED, reason, "DH-906")
+        self._floor.step(changed)
+        for annex in self.annexes:
+            annex.watch()
 
     def square_off_due(self) -> None:
         """Close INTRADAY positions when the broker does; once a day."""
         if self._squared_off or self.now < self.session.broker_square_off:
             return
         self._squared_off = True
-        self._cancel_open("CANCELLED BY BROKER: INTRADAY SQUARE OFF", "INTRADAY")
-        self._close_positions("INTRADAY", source="N")
+        self.flatten("INTRADAY", "CANCELLED BY BROKER: INTRADAY SQUARE OFF", source="N")
 
     def close_day(self) -> None:
-        """End the day: what rests expires, expired contracts are settled, the rest is carried."""
+        """End the day: what rests or never arrived expires; expired contracts are settled, the rest is carried."""
         self.admit_transit()
+        self.transit = []
+        reason = "Order expired at the end of the day"
         for order in list(self.orders.values()):
-            if order.status.is_open:
-                self._end(order, Status.EXPIRED, "Order expired at the end of the day")
+            if order.status.is_open or order.status is Status.TRANSIT:
+                self.end(order, Status.EXPIRED, reason)
+        for annex in self.annexes:
+            annex.clear(Status.EXPIRED, reason, None)
 
-    def settle(self) -> None:
-        """Carry the account into the next day."""
+    def settle(self) -> list[Expired]:
+        """Carry the account into the next day; give the positions that ended with their contract."""
         day = self.session.date
-        expired = [
-            key for (key, _), position in self.account.positions.items() if position.listed.instrument.expiry == day
+        gone = {
+            key: self.account.settlement(each.listed, self.spot(each.listed.instrument.symbol))
+            for key, each in self.account.positions.items()
+            if each.listed.instrument.expiry is not None and each.listed.instrument.expiry <= day and each.net
+        }
+        held = {key: self.account.positions[key] for key in gone}
+        self.account.settle(gone)
+        return [
+            Expired(listed=each.listed, product=each.product, net=each.net, price=gone[key])
+            for key, each in held.items()
         ]
-        self.account.settle(self.spots(), expired)
 
-    def spots(self) -> dict[str, Decimal]:
-        """Give the price of each underlying, rupees."""
-        return {symbol: Decimal(repr(self.board.spot(symbol))) for symbol in self.board.symbols}
+    def spot(self, symbol: str) -> Decimal:
+        """Give the price of an underlying, rupees."""
+        return Decimal(repr(self.board.spot(symbol)))
 
     def blocked(self) -> Decimal:
         """Give what positions and resting orders block, rupees."""
-        return self.account.blocked([each for each in self.orders.values() if each.status.is_open], self.spots())
+        return self.account.blocked([each for each in self.orders.values() if each.status.is_open], self.spot)
 
-    # Inside
+    # What annexes do
 
-    def _receive(self, terms: Terms, source: str = "P") -> SimOrder:
+    def draft(self, terms: Terms, *, source: str = "P", leg: Leg = Leg.NONE, parent: str = "") -> SimOrder:
+        """Number an order that is in no book yet."""
         self._sequence += 1
         day = f"{self.now:%y%m%d}"
-        order = SimOrder(
+        # Dhan invents "<client>-<milliseconds>" where there is no correlation id; here they never repeat in a day.
+        invented = f"{self.client_id}-{int(self.now.timestamp()) * 1000 + self._sequence % 1000:013d}"
+        return SimOrder(
             order_id=f"1{day}{self._sequence:07d}",
             exchange_order_id=f"1{day}{self._sequence + 1000000000:011d}",
-            correlation_id=terms.correlation_id or f"sim-{day}-{self._sequence:07d}",
+            correlation_id=terms.correlation_id or invented,
             listed=terms.listed, side=terms.side, product=terms.product, order_type=terms.order_type,
             validity=terms.validity, quantity=terms.quantity, price=terms.price, trigger_price=terms.trigger_price,
             disclosed_quantity=terms.disclosed_quantity, created=self.now, updated=self.now, sequence=self._sequence,
-            source=source,
+            source=source, leg=leg, parent=parent, received_s=self._clock(),
         )  # fmt: skip
+
+    def receive(self, terms: Terms, *, source: str = "P", leg: Leg = Leg.NONE) -> SimOrder:
+        """Take an order in: it is in transit."""
+        order = self.draft(terms, source=source, leg=leg)
         self.orders[order.order_id] = order
         self.transit.append(order)
-        self._tell(order)
+        stick, seconds = self._stick
+        if stick > 0 and source == "P":
+            self._stick = (stick - 1, seconds)
+            self._stuck[order.order_id] = None if seconds is None else self.now + timedelta(seconds=seconds)
+        self.tell(order)
         return order
+
+    def send(self, order: SimOrder) -> None:
+        """Bring a drafted order to the exchange at once."""
+        self.orders[order.order_id] = order
+        self._admit(order)
+
+    def end(self, order: SimOrder, status: Status, reason: str, code: str = "") -> None:
+        """Take an order out of the market."""
+        self._floor.remove(order)
+        order.end(status, reason, self.now, code)
+        self.tell(order)
+
+    def flatten(self, product: str | None, reason: str, *, source: str) -> None:
+        """Cancel what rests and close what is held at the market, in slices of the freeze; one product, or all."""
+        for order in list(self.orders.values()):
+            if order.status.is_open and product in (None, order.product):
+                self.end(order, Status.CANCELLED, reason)
+        for annex in self.annexes:
+            annex.clear(Status.CANCELLED, reason, product)
+        for position in list(self.account.positions.values()):
+            net = position.net
+            if net == 0 or product not in (None, position.product):
+                continue
+            terms = Terms(
+                listed=position.listed, side=Side.SELL if net > 0 else Side.BUY, product=position.product,
+                order_type=WireType.MARKET, validity="DAY", quantity=abs(net), disclosed_quantity=0, price=ZERO,
+                trigger_price=ZERO, correlation_id="",
+            )  # fmt: skip
+            for each in _slices(terms):
+                order = self.draft(each, source=source)
+                self.tell(order)
+                self.send(order)
+
+    # Inside
 
     def _admit(self, order: SimOrder) -> None:
         level = self.board.level(order.listed)
@@ -215,160 +364,55 @@ class Desk:
             why = self.reject_next.pop(0) if self.reject_next else None
             why = why or exchange_refusal(order, self.session, level, is_open=is_open)
             if why is None:
-                _protect(order, Decimal(repr(level.last)), price_band(order.listed, level))
+                protect(order, Decimal(repr(level.last)), price_band(order.listed, level))
                 why = self._too_dear(order)
             if why is not None:
-                order.end(Status.REJECTED, why, self.now, "DH-906")
-                self._tell(order)
+                self.end(order, Status.REJECTED, why, "DH-906")
                 return
         order.status, order.updated = Status.PENDING, self.now
-        self._tell(order)
+        self.tell(order)
+        if order.source == "P" and self._reject_later:
+            self._doomed[order.order_id] = self._reject_later.pop(0)
+            return
         self._rest(order, requeue=False)
         if order.validity == "IOC" and order.status.is_open:
-            self._end(order, Status.CANCELLED, "UNMATCHED IOC QUANTITY CANCELLED")
+            self.end(order, Status.CANCELLED, "UNMATCHED IOC QUANTITY CANCELLED")
 
     def _too_dear(self, order: SimOrder) -> str | None:
         resting = [each for each in self.orders.values() if each.status.is_open]
-        spots = self.spots()
-        before = self.account.blocked(resting, spots)
-        after = self.account.blocked([*resting, order], spots)
+        before = self.account.blocked(resting, self.spot)
+        after = self.account.blocked([*resting, order], self.spot)
         free = self.account.start_of_day + self.account.realised - before
         if after <= before or after - before <= free:
             return None
         return _MARGIN_TEXT.format(order.order_id, after - before, free)
 
-    def _changed(self, order: SimOrder, body: dict[str, Any]) -> SimOrder | Refused:
-        """Read a modification; the order is touched only when all of it is good."""
-        instrument = order.listed.instrument
-        try:
-            order_type = WireType(str(body.get("orderType") or order.order_type.value))
-        except ValueError as unknown:
-            return Refused(message=f"Invalid request: {unknown}")
-        read = {"quantity": Decimal(order.quantity), "price": order.price, "triggerPrice": order.trigger_price}
-        for name in read:
-            if body.get(name) is not None:
-                value = number(body[name])
-                if value is None:
-                    return Refused(message="Missing required fields, bad values for parameters etc.")
-                read[name] = value
-        quantity, price, trigger = int(read["quantity"]), read["price"], read["triggerPrice"]
-        stopping = order_type in (WireType.STOP_LOSS, WireType.STOP_LOSS_MARKET)
-        draft = replace(
-            order, order_type=order_type, quantity=quantity, price=price, trigger_price=trigger if stopping else ZERO
-        )
-        refused = bad_prices(order_type, price, draft.trigger_price, quantity)
-        if refused is None and quantity <= order.filled:
-            refused = Refused(message="Quantity cannot be lower than what has traded")
-        if refused is None and quantity % instrument.lot:
-            refused = Refused(message=f"Quantity should be a multiple of lot size {instrument.lot}")
-        if refused is not None:
-            return refused
-        level = self.board.level(order.listed)
-        why = exchange_refusal(draft, self.session, level, is_open=True)
-        if why is not None:
-            return Refused(message=why, code="DH-906", kind="Order_Error")
-        _protect(draft, Decimal(repr(level.last)), price_band(order.listed, level))
-        order.order_type, order.quantity, order.price = draft.order_type, draft.quantity, draft.price
-        order.trigger_price, order.updated = draft.trigger_price, self.now
-        order.modifications += 1
-        self._tell(order)
-        return order
-
     def _rest(self, order: SimOrder, *, requeue: bool) -> None:
         """Let an order arrive at the exchange and meet the quote of this second."""
-        key = order.listed.instrument.key
         if requeue:
             self._sequence += 1
             order.sequence = self._sequence
-        self._listed[key] = order.listed
-        book = self._books.get(key)
-        quote = self.board.quote(order.listed)
-        if book is None or book.quote is None or book.quote.time != quote.time:
-            # Nothing rested here in this second, so its quote has not been met by anybody.
-            others = book.orders if book else ()
-            _, book = step(MatchBook(), quote)
-            book = replace(book, orders=others)
-        before = next((each for each in book.orders if each.id == order.order_id), None)
-        resting = RestingOrder(
-            id=order.order_id,
-            side=order.side,
-            quantity=order.remaining,
-            order_type=order.order_type.rule,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            triggered=before is not None and before.triggered and before.trigger_price == order.trigger_price,
-            sequence=order.sequence,
+        why = self._floor.arrive(order)
+        if why is not None and order.status.is_open:
+            self.end(order, Status.CANCELLED, why)
+
+    def _filled(self, fill: MatchFill) -> None:
+        order = self.orders[fill.order_id]
+        order.take(fill.quantity, fill.price, self.now)
+        trade = Trade(
+            trade_id=f"{self.now:%y%m%d}{self._first + len(self.trades) + 1:08d}",
+            order=order,
+            quantity=fill.quantity,
+            price=fill.price,
+            time=self.now,
         )
-        self._apply(key, arrive(book, resting))
-
-    def _apply(self, key: str, matched: Matched) -> None:
-        fills, self._books[key] = matched
-        for fill in fills:
-            order = self.orders[fill.order_id]
-            order.take(fill.quantity, fill.price, self.now)
-            trade = Trade(
-                trade_id=f"{self.now:%y%m%d}{self._first + len(self.trades) + 1:08d}",
-                order=order,
-                quantity=fill.quantity,
-                price=fill.price,
-                time=self.now,
-            )
-            self.trades.append(trade)
-            self.account.take(trade)
-            self._tell(order)
-
-    def _end(self, order: SimOrder, status: Status, reason: str) -> None:
-        key = order.listed.instrument.key
-        if key in self._books:
-            self._books[key] = self._books[key].without(order.order_id)
-        order.end(status, reason, self.now)
-        self._tell(order)
-
-    def _cancel_open(self, reason: str, product: str | None) -> None:
-        for order in list(self.orders.values()):
-            if order.status.is_open and product in (None, order.product):
-                self._end(order, Status.CANCELLED, reason)
-
-    def _close_positions(self, product: str | None, *, source: str) -> None:
-        for position in list(self.account.positions.values()):
-            net = position.net
-            if net == 0 or product not in (None, position.product):
-                continue
-            self._receive(
-                Terms(
-                    listed=position.listed, side=Side.SELL if net > 0 else Side.BUY, product=position.product,
-                    order_type=WireType.MARKET, validity="DAY", quantity=abs(net), disclosed_quantity=0, price=ZERO,
-                    trigger_price=ZERO, correlation_id="",
-                ),
-                source,
-            )  # fmt: skip
-        self.admit_transit()
+        self.trades.append(trade)
+        self.account.take(trade)
+        self.tell(order)
 
 
-def _protect(order: SimOrder, last: Decimal, band: tuple[Decimal, Decimal]) -> None:
-    """Turn a market order into a limit order with price protection, and a stop-market into a stop-limit."""
-    instrument = order.listed.instrument
-    if order.order_type.rule is OrderType.LIMIT or order.order_type is WireType.STOP_LOSS:
-        return
-    base = order.trigger_price if order.order_type is WireType.STOP_LOSS_MARKET else last
-    way = Rounding.DOWN if order.side is Side.BUY else Rounding.UP
-    price = snap_to_tick(protected_price(order.side, base), instrument.tick, way)
-    order.price = max(instrument.tick, min(band[1], max(band[0], price)))
-    order.order_type = WireType.STOP_LOSS if order.order_type is WireType.STOP_LOSS_MARKET else WireType.LIMIT
-
-
-def refusal(refused: Refused) -> Answer:
-    """Give a refusal as an answer."""
-    body = {"errorType": refused.kind, "errorCode": refused.code, "errorMessage": refused.message}
-    return refused.status, body
-
-
-def unknown_order() -> Refused:
-    """Give Dhan's word for an id that it does not know."""
-    text = "Incorrect request for order and cannot be processed"
-    return Refused(message=text, code="DH-906", kind="Order_Error", status=404)
-
-
-def already(order: SimOrder) -> Refused:
-    """Give Dhan's word for an order that is over."""
-    return Refused(message=f"Order is already {order.status.value.lower()}", code="DH-906", kind="Order_Error")
+def _slices(terms: Terms) -> list[Terms]:
+    """Cut an order into parts of at most the freeze quantity, each of whole lots."""
+    instrument = terms.listed.instrument
+    most = (instrument.freeze or terms.quantity) // instrument.lot * instrument.lot or terms.quantity
+    return [replace(terms, quantity=min(most, terms.quantity - start)) for start in range(0, terms.quantity, most)]

@@ -137,7 +137,7 @@ class Simulator:
         self.feed = FeedHub(self.token, self.client_id, prev_close_for_all=config.prev_close_for_all)
         self.updates = UpdateHub(self.token, self.client_id, casing=config.update_casing)
         self.account = Account(config.starting_funds)
-        self.desk = Desk(self.account, self._changed, config.first_number)
+        self.desk = Desk(self.account, self._changed, config.first_number, client_id=config.client_id)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}
         self.open_day(market.first_day)
 

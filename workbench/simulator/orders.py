@@ -38,11 +38,22 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
+    TRIGGERED = "TRIGGERED"
+    CLOSED = "CLOSED"
 
     @property
     def is_open(self) -> bool:
         """The order rests at the exchange."""
         return self in (Status.PENDING, Status.PART_TRADED)
+
+
+class Leg(StrEnum):
+    """Which part of a super order an order is."""
+
+    NONE = "NA"
+    ENTRY = "ENTRY_LEG"
+    STOP_LOSS = "STOP_LOSS_LEG"
+    TARGET = "TARGET_LEG"
 
 
 class WireType(StrEnum):
@@ -67,7 +78,11 @@ class WireType(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class SimOrder:
-    """One order in the broker's book; `source` is P for the API and N for the broker itself."""
+    """One order in the broker's book.
+
+    `source` is P for the API and N for the broker itself; `parent` is the id of the super order's entry, on its other
+    legs; `received_s` is when it came on the desk's own clock, real seconds.
+    """
 
     order_id: str
     exchange_order_id: str
@@ -85,6 +100,9 @@ class SimOrder:
     updated: datetime
     sequence: int
     source: str = "P"
+    leg: Leg = Leg.NONE
+    parent: str = ""
+    received_s: float = 0.0
     status: Status = Status.TRANSIT
     filled: int = 0
     value: Decimal = ZERO

@@ -68,7 +68,7 @@ def _margin(simulator: Simulator, body: dict[str, Any]) -> tuple[int, Any]:
     if listed is None or not quantity or price is None or word not in set(Side):
         return 400, wire.error("Input_Exception", "DH-905", "Missing required fields, bad values for parameters etc.")
     price = price or simulator.last(listed)
-    spot = simulator.desk.spots()[listed.instrument.symbol]
+    spot = simulator.desk.spot(listed.instrument.symbol)
     total = margin_of(listed, Side(word), int(quantity), price, spot)
     funds = simulator.funds()
     free = float(str(funds["availabelBalance"]))

@@ -9,9 +9,8 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from workbench.simulator import wire
-from workbench.simulator.desk import refusal, unknown_order
+from workbench.simulator.admission import refusal, unknown_order
 from workbench.simulator.exchange import Simulator
-from workbench.simulator.orders import Status
 
 
 def answer(status: int, body: Any) -> Response:
@@ -53,17 +52,15 @@ def order_routes(simulator: Simulator) -> APIRouter:
         return answer(*desk.cancel(order_id))
 
     async def orders() -> Response:
-        return answer(200, [wire.order_row(each, client) for each in desk.orders.values()])
+        return answer(200, [wire.order_row(each, client) for each in desk.book()])
 
     async def order(order_id: str) -> Response:
-        found = desk.orders.get(order_id)
+        found = next((each for each in desk.book() if each.order_id == order_id), None)
         return answer(200, wire.order_row(found, client) if found else [])
 
     async def by_correlation(correlation_id: str) -> Response:
-        found = [each for each in desk.orders.values() if each.correlation_id == correlation_id]
-        if not found or found[-1].status is Status.TRANSIT:
-            return answer(*refusal(unknown_order()))
-        return answer(200, wire.order_row(found[-1], client))
+        found = desk.by_tag(correlation_id)
+        return answer(200, wire.order_row(found, client)) if found else answer(*refusal(unknown_order()))
 
     async def trades(order_id: str | None = None) -> Response:
         rows = [each for each in desk.trades if order_id in (None, each.order.order_id)]
