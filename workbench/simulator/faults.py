@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,7 @@ from workbench.core.errors import BadInput, UnknownName
 from workbench.core.session import IST
 
 _MOST_REMEMBERED = 2000
-_LONGEST_S = 86_400.0
+_LONGEST_S, _USUAL_S = 86_400.0, 10.0
 _METHODS = ("GET", "POST", "PUT", "DELETE", "")
 _STREAMS = ("feed", "updates")
 
@@ -107,7 +107,7 @@ class Fault:
     count, skip : int
         Strikes left; matching things that pass before the first.
     seconds : float
-        Real seconds that a delay, a silence or a lag lasts.
+        Real seconds that a delay, a silence or a lag lasts; market seconds that an order is stuck, a day if not said.
     after : bool
         Strike when the broker has accepted the request (kinds that can do either).
     at : datetime, time or None
@@ -128,7 +128,7 @@ class Fault:
     match: str = ""
     count: int = 1
     skip: int = 0
-    seconds: float = 10.0
+    seconds: float = _USUAL_S
     after: bool = False
     at: datetime | time | None = None
     what: str = "zero"
@@ -150,11 +150,15 @@ class Fault:
     def as_dict(self) -> dict[str, object]:
         """Give it as it could be ordered again."""
         at = self.at.isoformat() if self.at is not None else None
-        row: dict[str, object] = {"number": self.number, "kind": self.kind.value, "match": self.match}
-        row |= {"count": self.count, "skip": self.skip, "seconds": self.seconds, "after": self.after, "at": at}
+        row: dict[str, object] = {"kind": self.kind.value, "match": self.match, "count": self.count, "skip": self.skip}
+        row |= {"seconds": self.seconds, "after": self.after, "at": at, "reason": self.reason}
         if self.kind is FaultKind.BAD_TICKS:
             row |= {"what": self.what, "security_id": self.security_id}
-        return row | {"reason": self.reason} if self.reason else row
+        if self.kind is FaultKind.HTML_BODY:
+            row["status"] = self.status
+        if self.kind is FaultKind.LAGGING_LOOKUP:
+            row["book"] = self.book
+        return row
 
 
 def of_stream(stream: str, struck: set[int]) -> Callable[[Fault], bool]:
@@ -181,7 +185,7 @@ def read_fault(body: Mapping[str, Any]) -> Fault:
         match=str(body.get("match", "")).strip(),
         count=_whole(body, "count", 1, least=1),
         skip=_whole(body, "skip", 0, least=0),
-        seconds=_seconds(body),
+        seconds=_seconds(body, _LONGEST_S if kind == FaultKind.STUCK_IN_TRANSIT else _USUAL_S),
         after=bool(body.get("after", False)),
         at=_moment(body.get("at")),
         what=str(body.get("what", "zero")),
@@ -229,8 +233,8 @@ def _whole(body: Mapping[str, Any], key: str, default: int, *, least: int) -> in
     return value
 
 
-def _seconds(body: Mapping[str, Any]) -> float:
-    value = body.get("seconds", 10.0)
+def _seconds(body: Mapping[str, Any], default: float) -> float:
+    value = body.get("seconds", default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_S:
         raise BadInput(f"seconds of a fault is a number above 0 and at most {_LONGEST_S:.0f}, not {value!r}")
     return float(value)
@@ -265,14 +269,14 @@ class FaultBook:
     _ordered: int = 0
 
     def order(self, fault: Fault) -> None:
-        """Let a fault wait for what it is to strike.
+        """Let a copy of a fault wait for what it is to strike.
 
         Raises
         ------
         BadInput
             Its market time has passed: it was meant for something that is over.
         """
-        now = self.now()
+        now, fault = self.now(), replace(fault)
         if isinstance(fault.at, time):
             fault.at = datetime.combine(now.date(), fault.at, IST)
         if fault.at is not None and fault.at < now:
@@ -309,4 +313,5 @@ class FaultBook:
 
     def as_dict(self) -> dict[str, object]:
         """Give what waits and what has struck."""
-        return {"waiting": [each.as_dict() for each in self.waiting], "fired": list(self.fired)}
+        waiting = [{"number": each.number, **each.as_dict()} for each in self.waiting]
+        return {"waiting": waiting, "fired": list(self.fired)}

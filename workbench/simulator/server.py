@@ -18,6 +18,7 @@ from workbench.simulator import masters
 from workbench.simulator.conductor import Conductor
 from workbench.simulator.doors import ACTIVE, TurnedAway
 from workbench.simulator.exchange import Simulator
+from workbench.simulator.fault_plan import FaultPlan
 from workbench.simulator.faults import Fault, FaultBook, FaultKind, read_fault
 from workbench.simulator.gate import FaultGate
 from workbench.simulator.login_doors import login_routes, session_routes
@@ -85,7 +86,7 @@ class Application:
             case FaultKind.REJECT_AFTER_ACK:
                 desk.reject_after_ack(1, fault.reason or "RMS:Rejected by the exchange on request of a test")
             case _:
-                desk.stick_in_transit(1)
+                desk.stick_in_transit(1, fault.seconds)
 
     def _look_at_streams(self) -> None:
         """Let the streams see that the token is another one."""
@@ -203,6 +204,9 @@ def server_of(application: Application, port: int = PORT) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(simulator: Simulator, port: int = PORT) -> None:
-    """Run a simulator in this process until it is told to stop (Ctrl-C or a termination)."""
-    server_of(Application(simulator), port).run()
+def serve(simulator: Simulator, port: int = PORT, plan: FaultPlan | None = None) -> None:
+    """Run a simulator in this process, with faults or without, until it is told to stop (Ctrl-C or a termination)."""
+    application = Application(simulator)
+    for fault in plan.faults if plan is not None else ():
+        application.faults.order(fault)
+    server_of(application, port).run()
