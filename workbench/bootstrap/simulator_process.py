@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap.desk import day as read_day
+from workbench.bootstrap.practice import show
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
 from workbench.core.session import IST
@@ -15,7 +17,10 @@ from workbench.reference import calendar, charge_table, contract_table
 FIRST_SYNTHETIC_DAY = dt.date(2026, 9, 28)
 """The first day after the shipped sample; fixed, so that a seed gives the same market whenever it is started."""
 
+_FAULTS_AN_HOUR = 12.0
+
 if TYPE_CHECKING:
+    from workbench.simulator.fault_plan import FaultPlan
     from workbench.simulator.market import Market
 
 
@@ -26,8 +31,26 @@ def run(args: argparse.Namespace) -> int:
 
     config = SimulatorConfig(speed=read_speed(args.speed))
     simulator = Simulator(make_market(args.market), calendar(), contract_table(), charge_table(), config)
-    serve(simulator, port=load().server.simulator_port)
+    serve(simulator, port=load().server.simulator_port, plan=read_faults(args.faults))
     return 0
+
+
+def read_faults(text: str | None) -> FaultPlan | None:
+    """Read the plan of faults that ``--faults`` names: a file, or ``seed:SEED[:RATE]``, which is printed."""
+    from workbench.simulator.fault_plan import FaultPlan
+
+    if text is None:
+        return None
+    kind, _, rest = text.partition(":")
+    if kind != "seed":
+        return FaultPlan.read(Path(text))
+    seed, _, rate = rest.partition(":")
+    try:
+        plan = FaultPlan.seeded(int(seed), float(rate or _FAULTS_AN_HOUR))
+    except ValueError:
+        raise BadInput(f"--faults {text!r} is not understood; write a file, seed:7 or seed:7:20") from None
+    show(plan.lines().rstrip())
+    return plan
 
 
 def read_speed(text: str) -> float | None:
