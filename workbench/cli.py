@@ -150,6 +150,6 @@ def _running(commands: Commands) -> None:
     simulator = _command(commands, "simulator", "simulator", "Dhan's wire on 127.0.0.1, with a market of its own")
     simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED or recorded:SYMBOL:YYYY-MM-DD")
     simulator.add_argument("--speed", default="1")
-    simulator.add_argument("--faults", metavar="FILE", help="faults to play: a file, seed:SEED or seed:SEED:RATE an hour")
+    simulator.add_argument("--faults", metavar="FILE", help="a file of faults, or seed:SEED[:RATE an hour]")
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
     engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
