@@ -1,9 +1,9 @@
-"""Who we are at Dhan, and for how long: the access token's end, and the profile as a check of the login.
+"""Who we are at Dhan, and for how long: the access token's end, the profile, the registered addresses, Dhan's clock.
 
 An access token lives 24 hours at most, so "hours left" stands on every page and a token that ends before the session
-does refuses live trading. The end is read from the token itself (a JWT) without asking anybody.
+does refuses live trading. The end is read from the token itself (a JWT) without asking anybody, and from the profile.
 
-Invariant: no token is ever part of a message; an end that cannot be read is None, not a guess.
+Invariant: no token is ever part of a message; what cannot be read is None, not a guess.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import threading
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import dhanhq
-
+from workbench.brokers.dhan.login_wire import LIVE_URL, LoginRefused, LoginWire, ServerTime
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.session import IST
 
-LIVE_URL = "https://api.dhan.co/v2"
-_PROFILE_TIMEOUT_S = 8.0
+_HALF_SECOND = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +29,41 @@ class Profile:
     token_valid_until: datetime | None
     segments: tuple[str, ...]
     data_plan: str
+
+    @property
+    def has_data(self) -> bool:
+        """The plan for market data is paid for."""
+        return self.data_plan.strip().lower() == "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshToken:
+    """A token that Dhan has just made; its ``repr`` does not show it."""
+
+    value: str = field(repr=False)
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """The addresses from which Dhan takes orders.
+
+    Parameters
+    ----------
+    registered : tuple of str
+        Primary, then secondary.
+    detected : str
+        Where Dhan saw our request come from; empty where it does not tell.
+    orders_allowed : bool or None
+        None where nothing in the answer proves it either way.
+    said : str
+        Dhan's words where it gave no addresses.
+    """
+
+    registered: tuple[str, ...] = ()
+    detected: str = ""
+    orders_allowed: bool | None = None
+    said: str = ""
 
 
 def token_expiry(token: str) -> datetime | None:
@@ -60,16 +92,22 @@ def read_profile(client_id: str, token: str, *, base_url: str = LIVE_URL) -> Pro
 
     Raises
     ------
+    LoginRefused
+        Dhan refused the token.
     BrokerUnavailable
-        No answer in eight seconds, a refusal, or an answer that is no profile.
+        No answer in time, or an answer that is no profile of this client.
     """
-    login = dhanhq.DhanLogin(client_id)
-    login.API_BASE_URL = base_url.rstrip("/")
-    document = _in_time(lambda: login.user_profile(token))
+    return profile_of(LoginWire(client_id, base_url=base_url), token)
+
+
+def profile_of(wire: LoginWire, token: str) -> Profile:
+    """As `read_profile`, over a wire that exists."""
+    document = wire.profile(token)
+    refuse_if_told("the profile", document, (token, wire.client_id))
     if not isinstance(document, dict) or not document.get("dhanClientId"):
-        raise BrokerUnavailable("the answer to the profile request is no profile; renew the access token and try again")
-    if str(document["dhanClientId"]) != client_id:
-        raise BrokerUnavailable("the access token belongs to another client id; set both anew")
+        raise BrokerUnavailable("the answer to the profile request is no profile; try again later")
+    if str(document["dhanClientId"]) != wire.client_id:
+        raise LoginRefused("the profile", "the access token belongs to another client id; set both anew")
     segments = tuple(part.strip() for part in str(document.get("activeSegment") or "").split(",") if part.strip())
     return Profile(
         token_valid_until=_validity(document.get("tokenValidity")),
@@ -78,28 +116,88 @@ def read_profile(client_id: str, token: str, *, base_url: str = LIVE_URL) -> Pro
     )
 
 
-def _in_time(call: Any) -> Any:
-    # The library's login calls have no time-out and raise bare exceptions: both end here, in a thread of their own.
-    result: list[Any] = []
+def addresses_of(wire: LoginWire, token: str) -> Addresses:
+    """Ask from which addresses orders are taken.
 
-    def work() -> None:
-        result.append(call())
+    The documented answer has only the addresses; the observed one says also what was detected and whether orders are
+    allowed; a refusal is a list, with HTTP 200.
+    """
+    document = wire.ip(token)
+    if isinstance(document, list):
+        first = document[0] if document and isinstance(document[0], dict) else {}
+        said = str(first.get("message") or first.get("status") or "an empty list")
+        return Addresses(orders_allowed=False, said=said)
+    if not isinstance(document, dict):
+        raise BrokerUnavailable("the answer about the registered addresses cannot be read; try again later")
+    refuse_if_told("the registered addresses", document, (token, wire.client_id))
+    low = {str(key).lower(): value for key, value in document.items()}
+    registered = tuple(str(low[key]) for key in ("primaryip", "secondaryip") if _is_address(low.get(key)))
+    detected = str(low["detectedip"]) if _is_address(low.get("detectedip")) else ""
+    allowed = _truth(low.get("ordersallowed"))
+    if allowed is None:
+        allowed = _match(low.get("ipmatchstatus"))
+    if allowed is None and not registered:
+        allowed = False
+    if allowed is None and detected:
+        allowed = detected in registered
+    return Addresses(registered=registered, detected=detected, orders_allowed=allowed)
 
-    faults: list[str] = []
-    thread = threading.Thread(target=_quietly, args=(work, faults), name="dhan-profile", daemon=True)
-    thread.start()
-    thread.join(_PROFILE_TIMEOUT_S)
-    if not result:
-        why = faults[0] if faults else f"no answer in {_PROFILE_TIMEOUT_S:g} s"
-        raise BrokerUnavailable(f"Dhan's profile cannot be read ({why}); check the access token and the connection")
-    return result[0]
+
+def fresh_token(document: Any, what: str, secrets: tuple[str, ...]) -> FreshToken:
+    """Read the answer to minting or renewal; a refusal comes with HTTP 200 too, so only a token is a yes.
+
+    Raises
+    ------
+    LoginRefused
+        No token in the answer.
+    """
+    refuse_if_told(what, document, secrets)
+    value = document.get("accessToken") or document.get("token") if isinstance(document, dict) else None
+    if not isinstance(value, str) or not value or not value.isascii():
+        raise LoginRefused(what, "the answer holds no access token")
+    return FreshToken(value=value, ends_at=_expiry_time(document.get("expiryTime")) or token_expiry(value))
 
 
-def _quietly(work: Any, faults: list[str]) -> None:
-    try:
-        work()
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception
-        faults.append(type(error).__name__)
+def refuse_if_told(what: str, document: Any, secrets: tuple[str, ...]) -> None:
+    """Raise `LoginRefused` for a refusal that came with HTTP 200: ``{"status": "error", "message": …}``."""
+    if not isinstance(document, dict):
+        return
+    refused = str(document.get("status") or "").lower() in ("error", "failed", "failure")
+    if not refused and not document.get("errorCode"):
+        return
+    said = str(document.get("message") or document.get("errorMessage") or document.get("remarks") or "no reason")
+    for secret in secrets:
+        said = said.replace(secret, "…") if secret else said
+    raise LoginRefused(what, " ".join(said.split())[:200], code=str(document.get("errorCode") or "")[:20])
+
+
+def clock_offset_s(told: ServerTime, wall_now: datetime, monotonic_now: float) -> float:
+    """Give by how many seconds this machine's clock is ahead of Dhan's (below zero: behind).
+
+    A ``Date`` header has whole seconds and is cut, so half a second is added; it was written somewhere between question
+    and answer.
+    """
+    server = told.date.astimezone(UTC) + _HALF_SECOND
+    age_s = monotonic_now - (told.asked_at + told.read_at) / 2
+    return (wall_now - server).total_seconds() - age_s
+
+
+def _truth(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower() if value is not None else ""
+    return {"true": True, "y": True, "yes": True, "false": False, "n": False, "no": False}.get(word)
+
+
+def _match(value: object) -> bool | None:
+    word = str(value or "").strip().lower().replace("-", "_").replace(" ", "_")
+    if word in ("match", "matched", "true", "yes", "ok", "primary_match", "secondary_match", "success"):
+        return True
+    return False if any(part in word for part in ("no", "mis", "fail", "false", "un")) else None
+
+
+def _is_address(value: object) -> bool:
+    return isinstance(value, str) and value.strip().lower() not in ("", "na", "none", "null", "0.0.0.0")  # noqa: S104
 
 
 def _validity(value: object) -> datetime | None:
@@ -108,3 +206,12 @@ def _validity(value: object) -> datetime | None:
         return datetime.strptime(str(value), "%d/%m/%Y %H:%M").replace(tzinfo=IST)
     except ValueError:
         return None
+
+
+def _expiry_time(value: object) -> datetime | None:
+    """Read ``2026-01-01T00:00:00.000``, which is Indian time."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=IST) if moment.tzinfo is None else moment.astimezone(IST)
