@@ -47,7 +47,7 @@ def missing(want: Want, have: pd.DatetimeIndex, calendar: Calendar, now: datetim
     Parameters
     ----------
     have : DatetimeIndex
-        Opens of the stored bars.
+        Opens of the stored bars, sorted.
     now : datetime
         Market time.
 
@@ -60,7 +60,12 @@ def missing(want: Want, have: pd.DatetimeIndex, calendar: Calendar, now: datetim
     found: dict[date, SessionGap] = {}
     for session in calendar.sessions(want.segment, want.first, want.last):
         expected = _expected(session, want, now)
-        absent = expected[~np.isin(expected, stored)]
+        if not len(expected):
+            continue
+        low, high = np.searchsorted(stored, (expected[0], expected[-1] + 1))
+        if high - low == len(expected) and np.array_equal(stored[low:high], expected):
+            continue
+        absent = expected[~np.isin(expected, stored[low:high])]
         if len(absent):
             found[session.date] = SessionGap(
                 date=session.date,
