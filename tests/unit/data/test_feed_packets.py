@@ -10,7 +10,24 @@ import dhanhq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.data.feed_packets import FULL, QUOTE, SIZES, TICKER, Counts, Tick, decode
+from workbench.data.feed_packets import (
+    DISCONNECT,
+    FULL,
+    LAYOUTS,
+    MARKET_STATUS,
+    OPEN_INTEREST,
+    PREVIOUS_CLOSE,
+    QUOTE,
+    TICKER,
+    Counts,
+    Disconnect,
+    MarketStatus,
+    OpenInterest,
+    Packet,
+    PreviousClose,
+    Tick,
+    decode,
+)
 
 u8, u16, u32 = st.integers(0, 255), st.integers(0, 65535), st.integers(0, 2**32 - 1)
 price = st.floats(0, 2e5, width=32)
@@ -18,96 +35,168 @@ LIBRARY = dhanhq.MarketFeed.__new__(dhanhq.MarketFeed)  # its parser needs no co
 
 
 @st.composite
-def ticker(draw: st.DrawFn) -> bytes:
-    return struct.pack("<BHBIfI", TICKER, 16, draw(u8), draw(u32), draw(price), draw(u32))
-
-
-@st.composite
-def quote(draw: st.DrawFn) -> bytes:
-    body = [
-        draw(price),
-        draw(u16),
-        draw(u32),
-        draw(price),
-        *(draw(u32) for _ in range(3)),
-        *(draw(price) for _ in range(4)),
-    ]
-    return struct.pack("<BHBIfHIfIIIffff", QUOTE, 50, draw(u8), draw(u32), *body)
-
-
-@st.composite
-def full(draw: st.DrawFn) -> bytes:
-    body = [
-        draw(price),
-        draw(u16),
-        draw(u32),
-        draw(price),
-        *(draw(u32) for _ in range(6)),
-        *(draw(price) for _ in range(4)),
-    ]
-    head = struct.pack("<BHBIfHIfIIIIIIffff", FULL, 162, draw(u8), draw(u32), *body)
+def packets(draw: st.DrawFn, codes: tuple[int, ...] = (2, 4, 5, 6, 7, 8)) -> bytes:
+    """Any packet that Dhan documents, with any numbers."""
+    code = draw(st.sampled_from(codes))
+    head = struct.pack("<BHBI", code, LAYOUTS[code][0], draw(u8), draw(u32))
+    match code:
+        case 2 | 6:
+            return head + struct.pack("<fI", draw(price), draw(u32))
+        case 5:
+            return head + struct.pack("<I", draw(u32))
+        case 7:
+            return head
+        case 50:
+            return head + struct.pack("<H", draw(u16))
+    traded = [draw(price), draw(u16), draw(u32), draw(price)]
+    day = [draw(price) for _ in range(4)]
+    if code == QUOTE:
+        return head + struct.pack("<fHIfIIIffff", *traded, *(draw(u32) for _ in range(3)), *day)
     rows = [[draw(u32), draw(u32), draw(u16), draw(u16), draw(price), draw(price)] for _ in range(5)]
-    return head + b"".join(struct.pack("<IIHHff", *row) for row in rows)
+    body = struct.pack("<fHIfIIIIIIffff", *traded, *(draw(u32) for _ in range(6)), *day)
+    return head + body + b"".join(struct.pack("<IIHHff", *row) for row in rows)
 
 
-def told(tick: Tick) -> dict[str, Any]:
-    """What the library would say of the fields that we keep."""
-    said: dict[str, Any] = {
-        "exchange_segment": tick.segment,
-        "security_id": tick.security_id,
-        "LTP": f"{tick.last:.2f}",
-        "LTT": datetime.fromtimestamp(tick.traded_at, UTC).strftime("%H:%M:%S"),
+def ticker() -> st.SearchStrategy[bytes]:
+    return packets((TICKER,))
+
+
+def rupees(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def as_the_library_says(packet: Packet, code: int) -> dict[str, Any] | str | None:
+    """Write a packet of ours in the library's words and formats."""
+    match packet:
+        case OpenInterest(segment, security_id, interest):
+            return {"type": "OI Data", "exchange_segment": segment, "security_id": security_id, "OI": interest}
+        case PreviousClose(segment, security_id, close, interest):
+            said = {"exchange_segment": segment, "security_id": security_id, "prev_close": rupees(close)}
+            return {"type": "Previous Close", **said, "prev_OI": interest}
+        case MarketStatus():
+            return "Markets Open"  # whatever it means
+        case Disconnect():
+            return None
+    said = {
+        "type": {TICKER: "Ticker Data", QUOTE: "Quote Data", FULL: "Full Data"}[code],
+        "exchange_segment": packet.segment,
+        "security_id": packet.security_id,
+        "LTP": rupees(packet.last),
+        "LTT": datetime.fromtimestamp(packet.traded_at, UTC).strftime("%H:%M:%S"),
     }
+    day, totals, interests = packet.day, packet.total_quantities, packet.open_interest
+    if day is not None and totals is not None:
+        said |= {"LTQ": packet.last_quantity, "avg_price": rupees(packet.average_price), "volume": packet.volume}
+        said |= {"total_sell_quantity": totals[0], "total_buy_quantity": totals[1]}
+        said |= {name: rupees(value) for name, value in day._asdict().items()}
+    if interests is not None:
+        said |= dict(zip(("OI", "oi_day_high", "oi_day_low"), interests, strict=True))
+        said["depth"] = [
+            {
+                **{name: value for name, value in row._asdict().items() if name not in ("bid", "ask")},
+                "bid_price": rupees(row.bid),
+                "ask_price": rupees(row.ask),
+            }
+            for row in packet.depth
+        ]
     return said
 
 
-@given(st.lists(st.one_of(ticker(), quote(), full()), min_size=1, max_size=6))
-def test_packets_are_read_as_the_library_reads_them(packets: list[bytes]) -> None:
+@given(st.lists(packets(), min_size=1, max_size=6))
+def test_every_kind_of_packet_is_read_as_the_library_reads_it(wire: list[bytes]) -> None:
     counts = Counts()
-    ticks = decode(b"".join(packets), counts, [])
-    assert (counts.packets, counts.ticks, counts.short, counts.unknown) == (len(packets), len(packets), 0, 0)
-    for packet, tick in zip(packets, ticks, strict=True):
-        oracle = LIBRARY.process_data(packet)
-        assert told(tick).items() <= oracle.items()
-        if packet[0] != TICKER:
-            assert tick.volume == oracle["volume"]
-        if packet[0] == FULL:
-            best = oracle["depth"][0]
-            assert (tick.bid_quantity, tick.ask_quantity) == (best["bid_quantity"], best["ask_quantity"])
-            assert (f"{tick.bid:.2f}", f"{tick.ask:.2f}") == (best["bid_price"], best["ask_price"])
+    read = decode(b"".join(wire), counts)
+    assert (counts.packets, counts.short, counts.unknown) == (len(wire), 0, 0)
+    assert counts.ticks + counts.statuses == len(wire)
+    for packet, ours in zip(wire, read, strict=True):
+        assert as_the_library_says(ours, packet[0]) == LIBRARY.process_data(packet)
+        assert decode(packet, Counts()) == [ours]
+
+
+@given(packets((FULL,)))
+def test_the_best_row_is_in_the_tick_and_all_five_behind_it(packet: bytes) -> None:
+    (tick,) = decode(packet, Counts())
+    assert isinstance(tick, Tick)
+    best = tick.depth[0]
+    assert (tick.bid, tick.ask, tick.bid_quantity, tick.ask_quantity) == (
+        best.bid,
+        best.ask,
+        best.bid_quantity,
+        best.ask_quantity,
+    )
+    assert len(tick.depth) == 5
+
+
+@given(packets((TICKER, QUOTE)))
+def test_a_packet_without_depth_has_neither_bid_nor_ask(packet: bytes) -> None:
+    (tick,) = decode(packet, Counts())
+    assert isinstance(tick, Tick)
+    assert (tick.has_depth, tick.depth, tick.bid, tick.ask, tick.open_interest) == (False, (), 0.0, 0.0, None)
+    assert (tick.day is None) == (packet[0] == TICKER)
+
+
+@given(packets((DISCONNECT,)))
+def test_a_disconnect_gives_its_code(packet: bytes) -> None:
+    assert decode(packet, Counts()) == [Disconnect(packet[8] | packet[9] << 8)]
+
+
+def test_a_disconnect_has_its_reason_in_words() -> None:
+    assert Disconnect(805).reason.startswith("too many connections")
+    assert Disconnect(1).reason == "unknown reason"
 
 
 @given(st.binary(max_size=400))
 def test_s7_no_frame_raises_and_every_packet_is_counted(frame: bytes) -> None:
     counts = Counts()
-    ticks = decode(frame, counts, [])
-    assert len(ticks) == counts.ticks <= counts.packets
+    read = decode(frame, counts)
+    assert len(read) == counts.ticks + counts.statuses <= counts.packets
     assert (counts.packets == 0) == (frame == b"")
+
+
+@given(packets((FULL,)), st.data())
+def test_s7_no_frame_with_a_broken_byte_raises(packet: bytes, data: st.DataObject) -> None:
+    place, byte = data.draw(st.integers(0, len(packet) - 1)), data.draw(u8)
+    broken = packet[:place] + bytes([byte]) + packet[place + 1 :]
+    counts = Counts()
+    assert len(decode(broken, counts)) == counts.ticks + counts.statuses
 
 
 @given(ticker(), st.integers(1, 15))
 def test_s7_a_short_packet_is_dropped_and_what_stood_before_it_is_kept(packet: bytes, size: int) -> None:
     counts = Counts()
-    ticks = decode(packet + packet[:size], counts, [])
-    assert (len(ticks), counts.short, counts.packets) == (1, 1, 2)
+    read = decode(packet + packet[:size], counts)
+    assert (len(read), counts.short, counts.packets) == (1, 1, 2)
+
+
+@given(packets((FULL,)), st.integers(8, 161))
+def test_s7_a_full_packet_that_was_cut_is_dropped(packet: bytes, size: int) -> None:
+    counts = Counts()
+    assert (decode(packet[:size], counts), counts.short) == ([], 1)
 
 
 @given(ticker(), st.sampled_from([0, 1, 3, 9, 41, 255]), st.integers(8, 40))
 def test_s7_an_unknown_packet_is_stepped_over_by_its_length(packet: bytes, code: int, size: int) -> None:
     counts = Counts()
     strange = struct.pack("<BHBI", code, size, 0, 0) + b"\0" * (size - 8)
-    ticks = decode(strange + packet, counts, [])
-    assert (len(ticks), counts.unknown, counts.packets) == (1, 1, 2)
+    read = decode(strange + packet, counts)
+    assert (len(read), counts.unknown, counts.packets) == (1, 1, 2)
 
 
 @given(ticker(), st.integers(1, 30))
 def test_fields_of_a_later_version_behind_ours_are_stepped_over(packet: bytes, more: int) -> None:
     longer = packet[:1] + struct.pack("<H", 16 + more) + packet[3:] + b"\2" * more
-    assert decode(longer + packet, Counts(), []) == decode(packet + packet, Counts(), [])
+    first, second = decode(longer + packet, Counts())
+    # Only the length in the header differs, which `numbers` holds.
+    assert (first[:-1], [second]) == (second[:-1], decode(packet, Counts()))
 
 
-def test_status_packets_are_counted_and_a_disconnect_gives_its_code() -> None:
-    counts, codes = Counts(), list[int]()
-    frame = b"".join(struct.pack("<BHBI", code, SIZES[code], 2, 5) + b"\0" * (SIZES[code] - 8) for code in (5, 6, 7))
-    assert decode(frame + struct.pack("<BHBIH", 50, 10, 0, 0, 807), counts, codes) == []
-    assert (counts.statuses, counts.packets, codes) == (3, 4, [807])
+def test_sizes_are_those_of_the_documentation() -> None:
+    assert {code: size for code, (size, _) in LAYOUTS.items()} == {
+        TICKER: 16,
+        QUOTE: 50,
+        OPEN_INTEREST: 12,
+        PREVIOUS_CLOSE: 16,
+        MARKET_STATUS: 8,
+        FULL: 162,
+        DISCONNECT: 10,
+    }
