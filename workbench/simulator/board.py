@@ -21,6 +21,9 @@ from workbench.core.pricing import FUTURE_SPREAD_PCT, OptionPricer
 from workbench.simulator.listing import Listed, Listing
 from workbench.simulator.paths import DayPath, Floats, Minutes, minutes_of
 
+LOTS_A_SECOND = 3
+"""Traded in every contract in every second; a stand-in, no model of activity."""
+
 _LEAST_LOTS, _MORE_LOTS = 4, 37
 _DEPTH = 5
 _LEAST_INTEREST_LOTS, _MORE_INTEREST_LOTS, _INTEREST_LOTS_A_MINUTE = 8_000, 60_000, 12
@@ -174,12 +177,8 @@ class Board:
         return self.on_tick(listed, self.pricers[instrument.symbol].fair(instrument, spot, left))
 
     def interest(self, listed: Listed) -> int:
-        """Give the open interest in units: made up, different for each contract, growing through the day."""
-        instrument = listed.instrument
-        if instrument.kind in (InstrumentKind.INDEX, InstrumentKind.SYNTHETIC):
-            return 0
-        lots = _LEAST_INTEREST_LOTS + listed.number % _MORE_INTEREST_LOTS
-        return instrument.lot * (lots + _INTEREST_LOTS_A_MINUTE * (max(0, self.second) // 60))
+        """Give the open interest of this minute in units."""
+        return open_interest(listed, max(0, self.second) // 60)
 
     def depth(self, listed: Listed) -> list[tuple[int, int, float, float]]:
         """Give five rows of (bid units, ask units, bid, ask), best first; an index has zeros."""
@@ -226,8 +225,17 @@ class Board:
             round(ask * tick, 2),
             instrument.lot * (_LEAST_LOTS + (mixed >> 8) % _MORE_LOTS),
             instrument.lot * (_LEAST_LOTS + (mixed >> 18) % _MORE_LOTS),
-            instrument.lot * 3 * second,
+            instrument.lot * LOTS_A_SECOND * second,
         )
+
+
+def open_interest(listed: Listed, minute: int) -> int:
+    """Give an open interest in units: made up, different for each contract, growing with the minutes of the day."""
+    instrument = listed.instrument
+    if instrument.kind in (InstrumentKind.INDEX, InstrumentKind.SYNTHETIC):
+        return 0
+    lots = _LEAST_INTEREST_LOTS + listed.number % _MORE_INTEREST_LOTS
+    return instrument.lot * (lots + _INTEREST_LOTS_A_MINUTE * minute)
 
 
 def model_minutes(listed: Listed, spot: Minutes, pricer: OptionPricer) -> Minutes:

@@ -91,6 +91,11 @@ class Listing:
             and expiry in (None, each.instrument.expiry)
         ]
 
+    def expires_at(self, segment: Segment, expiry: date) -> datetime:
+        """Give the moment at which contracts of a segment and day end."""
+        session = self._calendar.session(segment, expiry)
+        return session.close if session else midnight(expiry).replace(hour=15, minute=30)
+
     def include(self, listed: Listed) -> None:
         """List a contract that is held though it has wandered out of the strikes of the day."""
         if listed.instrument.key not in self._by_key:
@@ -154,7 +159,7 @@ class Listing:
                 trading_symbol=f"{symbol}-{_month(expiry)}-FUT",
             ),
             series=ExpiryKind.MONTHLY,
-            expires_at=self._expires_at(segment, expiry),
+            expires_at=self.expires_at(segment, expiry),
         )  # fmt: skip
 
     def _option(self, symbol: str, segment: Segment, expiry: date, strike: Decimal, right: Right) -> Listed:
@@ -169,7 +174,7 @@ class Listing:
                 trading_symbol=f"{symbol}-{_month(expiry)}-{shown}-{right.value}",
             ),
             series=self._contracts.expiry_kind(symbol, expiry),
-            expires_at=self._expires_at(segment, expiry),
+            expires_at=self.expires_at(segment, expiry),
         )  # fmt: skip
 
     def _lot(self, symbol: str, expiry: date) -> int:
@@ -184,10 +189,6 @@ class Listing:
             return self._contracts.freeze(symbol, self.day)
         except UnknownContract:
             return None
-
-    def _expires_at(self, segment: Segment, expiry: date) -> datetime:
-        session = self._calendar.session(segment, expiry)
-        return session.close if session else midnight(expiry).replace(hour=15, minute=30)
 
 
 def stable_id(key: str) -> int:
