@@ -127,6 +127,8 @@ def _deployments(commands: Commands) -> None:
     daily = _command(report, "daily", "report_daily", "write the report of a day as HTML")
     daily.add_argument("--date", required=True, metavar="D")
     _json(daily)
+    notify = commands.add_parser("notify", help="notices to your phone").add_subparsers(metavar="ACTION", required=True)
+    _json(_command(notify, "test", "notify_test", "send one notice to every address that is set"))
     doctor = _command(commands, "doctor", "doctor", "check this installation and the running workbench")
     _json(doctor)
     for name, text in (

@@ -141,6 +141,7 @@ class Secrets(_Section):
     dhan_access_token: SecretStr | None = None
     dhan_pin: SecretStr | None = None
     dhan_totp_secret: SecretStr | None = None
+    notify_urls: SecretStr | None = None
     admin_token: SecretStr | None = None
 
 
@@ -166,6 +167,7 @@ _SECRETS = {
     "dhan_access_token": "DHAN_ACCESS_TOKEN",
     "dhan_pin": "DHAN_PIN",
     "dhan_totp_secret": "DHAN_TOTP_SECRET",
+    "notify_urls": "WORKBENCH_NOTIFY_URLS",
     "admin_token": "WORKBENCH_ADMIN_TOKEN",
 }
 

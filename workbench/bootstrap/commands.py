@@ -125,6 +125,15 @@ def operate(args: argparse.Namespace) -> int:
     return _print(argparse.Namespace(json=False), _client().post(f"/api/{args.action}", {"reason": "command line"}))
 
 
+def notify_test(args: argparse.Namespace) -> int:
+    """``workbench notify test``."""
+    from workbench.bootstrap.notifying import try_out
+
+    told = try_out(load())
+    _print(args, told)
+    return 0 if told["ok"] else 1
+
+
 def report_daily(args: argparse.Namespace) -> int:
     """``workbench report daily``."""
     from workbench.bootstrap.reporting import daily
