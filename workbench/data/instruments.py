@@ -1,98 +1,27 @@
-"""The broker's instrument master: a day's list of contracts, read row by row and kept only for the underlyings in use.
-
-What the file gets wrong is set right here and nowhere else (reference: the broker's documentation of the master and its
-known traps): ticks are in paise except on index rows; a strike of -0.01 is no strike; the clock part of an expiry means
-nothing; segment `I` is `IDX_I`; the derivative rows name their underlying by another id than the index's own; one
-trading symbol can name several weekly contracts, so nothing is keyed by it.
+"""The contracts of one day, out of the broker's instrument master, kept only for the underlyings in use.
 
 Invariant: of two rows for one contract or one id the first is kept and the other counted; nothing is guessed for a row
 that does not read.
 """
 
 import csv
-import gzip
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import TextIO
 
-from workbench.core.errors import BadInput, CorruptData, UnknownName
-from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
+from workbench.core.errors import BadInput, UnknownName
+from workbench.core.instrument import Instrument, InstrumentKind, Segment
+from workbench.data.master_check import MasterFacts, count_rows, install_master, verify_master
+from workbench.data.master_file import CONTRACT, instrument_of, layout_of, opened, rank
 
-_SEGMENTS: Mapping[tuple[str, str], Segment] = MappingProxyType(
-    {
-        ("NSE", "I"): Segment.IDX_I,
-        ("BSE", "I"): Segment.IDX_I,
-        ("NSE", "E"): Segment.NSE_EQ,
-        ("BSE", "E"): Segment.BSE_EQ,
-        ("NSE", "D"): Segment.NSE_FNO,
-        ("BSE", "D"): Segment.BSE_FNO,
-    }
-)
-_KINDS: Mapping[str, InstrumentKind] = MappingProxyType(
-    {
-        "INDEX": InstrumentKind.INDEX,
-        "EQUITY": InstrumentKind.EQUITY,
-        "FUTIDX": InstrumentKind.FUTURE,
-        "FUTSTK": InstrumentKind.FUTURE,
-        "OPTIDX": InstrumentKind.OPTION,
-        "OPTSTK": InstrumentKind.OPTION,
-    }
-)
-# One field of ours, its name in the compact and in the detailed master.
-_FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "exchange": ("SEM_EXM_EXCH_ID", "EXCH_ID"),
-        "segment": ("SEM_SEGMENT", "SEGMENT"),
-        "id": ("SEM_SMST_SECURITY_ID", "SECURITY_ID"),
-        "kind": ("SEM_INSTRUMENT_NAME", "INSTRUMENT"),
-        "trading_symbol": ("SEM_TRADING_SYMBOL", "SYMBOL_NAME"),
-        "lot": ("SEM_LOT_UNITS", "LOT_SIZE"),
-        "display_name": ("SEM_CUSTOM_SYMBOL", "DISPLAY_NAME"),
-        "expiry": ("SEM_EXPIRY_DATE", "SM_EXPIRY_DATE"),
-        "strike": ("SEM_STRIKE_PRICE", "STRIKE_PRICE"),
-        "right": ("SEM_OPTION_TYPE", "OPTION_TYPE"),
-        "tick": ("SEM_TICK_SIZE", "TICK_SIZE"),
-        "series": ("SEM_SERIES", "SERIES"),
-    }
-)
-_UNDERLYING, _FREEZE = (
-    "UNDERLYING_SYMBOL",
-    "SM_FREEZE_QTY",
-)  # only in the detailed master; the freeze column came during 2026
-_CONTRACT = re.compile(r"^(?P<symbol>.+?)-(?:\d{1,2})?[A-Za-z]{3}\d{4}-(?:FUT|[\d.]+-[CP]E)$")
-_TEST_SYMBOL = "NSETEST"
-_SERIES = ("EQ", "BE", "A", "B")  # the ordinary share before its other series
-_ROW_CHANGE = 0.20
-_RAGGED_SHARE = 0.001
+__all__ = [
+    "InstrumentMaster", "MasterFacts", "count_rows", "install_master", "lot_findings", "symbol_in", "verify_master",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MasterFacts:
-    """What :func:`verify_master` found."""
-
-    layout: str
-    rows: int
-    by_segment: Mapping[str, int]
-
-    def to_dict(self) -> dict[str, object]:
-        """Give it JSON-able."""
-        return {"layout": self.layout, "rows": self.rows, "by_segment": dict(self.by_segment)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    name: str
-    width: int
-    at: Mapping[str, int]
-    underlying: int | None
-    freeze: int | None
+_LAST_WORDS = frozenset({"CALL", "PUT", "FUT", "CE", "PE"})
 
 
 class InstrumentMaster:
@@ -146,19 +75,19 @@ class InstrumentMaster:
         wanted = frozenset(name.strip().upper() for name in underlyings)
         found: list[tuple[int, Instrument]] = []
         dropped: Counter[str] = Counter()
-        with _opened(path) as stream:
-            layout = _layout(path, stream.readline())
+        with opened(path) as stream:
+            layout = layout_of(path, stream.readline())
             # Most of the 200,000 rows are of other underlyings; a search in the text spares splitting them.
             mine = (line for line in stream if any(name in line for name in wanted))
             for row in csv.reader(mine):
-                outcome = _instrument(row, layout, wanted)
+                outcome = instrument_of(row, layout, wanted)
                 if isinstance(outcome, str):
                     if outcome:
                         dropped[outcome] += 1
                 elif on is not None and outcome.expiry is not None and outcome.expiry < on:
                     dropped["expired"] += 1
                 else:
-                    found.append((_rank(row, layout), outcome))
+                    found.append((rank(row, layout), outcome))
         found.sort(key=lambda pair: pair[0])
         master = cls([instrument for _, instrument in found], dropped)
         missing = wanted - {instrument.symbol for instrument in master}
@@ -232,162 +161,69 @@ class InstrumentMaster:
         """Give the instrument of our key."""
         return self._by_key.get(key)
 
+    def find(self, name: str) -> Instrument:
+        """Give an instrument by what a person calls it.
 
-def verify_master(path: Path, *, previous_rows: int | None = None, underlyings: Collection[str] = ()) -> MasterFacts:
-    """Check a fetched master before it takes the place of the last good one.
+        Parameters
+        ----------
+        name : str
+            Our key, the symbol of an index or an NSE stock, or the broker's display or trading name.
+
+        Raises
+        ------
+        UnknownName
+            Nobody of that name.
+        BadInput
+            Several contracts bear it (a month's weeklies share a trading name).
+        """
+        wanted = " ".join(name.upper().split())
+        exact = self._by_key.get(wanted) or self._by_key.get(f"{Segment.IDX_I}:{wanted}")
+        exact = (
+            exact or self._by_key.get(f"{Segment.NSE_EQ}:{wanted}") or self._by_key.get(f"{Segment.BSE_EQ}:{wanted}")
+        )
+        if exact is not None:
+            return exact
+        named = [one for one in self if wanted in (one.display_name.upper(), one.trading_symbol.upper())]
+        if not named:
+            raise UnknownName("instrument", name, [one.key for one in self])
+        if len(named) > 1:
+            keys = ", ".join(sorted(one.key for one in named)[:6])
+            raise BadInput(f"{name!r} names {len(named)} contracts; give the key of one: {keys}")
+        return named[0]
+
+
+def symbol_in(name: str) -> str:
+    """Give the underlying that a name speaks of, before any master is read: the rows of it are to be kept."""
+    wanted = " ".join(name.upper().split())
+    parts = wanted.split(":")
+    if len(parts) > 1 and parts[0] in Segment.__members__:
+        return parts[1]
+    contract = CONTRACT.match(wanted)
+    if contract:
+        return contract["symbol"]
+    words = wanted.split(" ")
+    return words[0] if len(words) > 1 and words[-1] in _LAST_WORDS else wanted
+
+
+def lot_findings(held: Iterable[Instrument], master: "InstrumentMaster") -> tuple[str, ...]:
+    """Say what the day's master changes for contracts that are held: another lot, another id, or no listing at all.
 
     Parameters
     ----------
-    path : Path
-    previous_rows : int, optional
-        Rows of the last good master; more than 20 % away from it means a file that was cut or doubled.
-    underlyings : collection of str
-        Each must have a row.
-
-    Raises
-    ------
-    CorruptData
-        A required column is missing, ragged rows, a row count far from the last, a derivative with a lot or tick that
-        is not above zero.
+    held : iterable of Instrument
+        As they were booked.
     """
-    rows, ragged, by_segment, seen = 0, 0, Counter[str](), set[str]()
-    wanted = frozenset(name.strip().upper() for name in underlyings)
-    with _opened(path) as stream:
-        layout = _layout(path, stream.readline())
-        for row in csv.reader(stream):
-            rows += 1
-            if len(row) < layout.width:
-                ragged += 1
-                continue
-            by_segment[f"{row[layout.at['exchange']]}_{row[layout.at['segment']]}"] += 1
-            seen.update(wanted & {_underlying(row, layout)})
-            lot, tick = row[layout.at["lot"]], row[layout.at["tick"]]
-            if row[layout.at["kind"]] in ("FUTIDX", "OPTIDX") and not (_positive(lot) and _positive(tick)):
-                raise CorruptData(f"{path}, row {rows + 1}: lot {lot!r} or tick {tick!r} is not above zero")
-    if rows == 0:
-        raise CorruptData(f"{path} has a header and no row; keep the last good master and fetch again")
-    if ragged > rows * _RAGGED_SHARE:
-        raise CorruptData(f"{path}: {ragged} of {rows} rows are cut short; keep the last good master and fetch again")
-    if previous_rows and abs(rows - previous_rows) > previous_rows * _ROW_CHANGE:
-        raise CorruptData(
-            f"{path} has {rows} rows, the last good master had {previous_rows}: more than 20 % apart; fetch again"
-        )
-    if missing := wanted - seen:
-        raise CorruptData(
-            f"{path} has no row of {', '.join(sorted(missing))}; keep the last good master and fetch again"
-        )
-    return MasterFacts(layout=layout.name, rows=rows, by_segment=MappingProxyType(dict(by_segment)))
-
-
-def install_master(fetched: Path, cached: Path, *, underlyings: Collection[str] = ()) -> MasterFacts:
-    """Verify a fetched master and move it into the cached one's place; refused, it leaves that one alone.
-
-    Raises
-    ------
-    CorruptData
-        See :func:`verify_master`.
-    """
-    facts = verify_master(
-        fetched, previous_rows=count_rows(cached) if cached.exists() else None, underlyings=underlyings
-    )
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    fetched.replace(cached)
-    return facts
-
-
-def count_rows(path: Path) -> int:
-    """Count the rows below the header."""
-    with _opened(path) as stream:
-        return max(0, sum(1 for _ in stream) - 1)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig", newline="") as stream
-        ):
-            yield stream
-    except FileNotFoundError as error:
-        raise BadInput(
-            f"{path} does not exist; the instrument master is fetched at start-up, or copied there by hand"
-        ) from error
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, csv.Error) as error:
-        raise CorruptData(f"{path} does not read as an instrument master ({error}); fetch it again") from error
-
-
-def _layout(path: Path, header: str) -> _Layout:
-    names = [name.strip() for name in next(csv.reader([header]), [])]
-    position = {name: at for at, name in enumerate(names) if name}
-    for which, layout in enumerate(("compact", "detailed")):
-        at = {field: position[both[which]] for field, both in _FIELDS.items() if both[which] in position}
-        if len(at) == len(_FIELDS):
-            # The freeze column may be absent, the header may end in a comma: rows must reach the last column read.
-            return _Layout(layout, max(at.values()) + 1, at, position.get(_UNDERLYING), position.get(_FREEZE))
-        if len(at) * 2 > len(_FIELDS):
-            missing = [both[which] for field, both in _FIELDS.items() if field not in at]
-            raise CorruptData(
-                f"{path} looks like the {layout} master, but its columns {', '.join(missing)} are missing"
+    findings = []
+    for before in held:
+        now = master.by_key(before.key)
+        if now is None:
+            findings.append(
+                f"{before.name} is held, but the day's master does not list it: it can only be left by hand"
             )
-    raise CorruptData(f"{path} is no instrument master: its first line has none of the master's columns")
-
-
-def _underlying(row: list[str], layout: _Layout) -> str:
-    """Give the symbol a row belongs to: the underlying's for derivatives, its own for indices and stocks."""
-    if layout.underlying is not None and row[layout.underlying] not in ("", "NA"):
-        return row[layout.underlying].strip().upper()
-    symbol = row[layout.at["trading_symbol"]].strip()
-    contract = _CONTRACT.match(symbol)
-    return (contract["symbol"] if contract else symbol).upper()
-
-
-def _rank(row: list[str], layout: _Layout) -> int:
-    series = row[layout.at["series"]]
-    return _SERIES.index(series) if series in _SERIES else 0 if row[layout.at["kind"]] != "EQUITY" else len(_SERIES)
-
-
-def _instrument(row: list[str], layout: _Layout, wanted: frozenset[str]) -> Instrument | str:
-    """Read one row, or give the reason for dropping it ("" for rows that are none of ours)."""
-    if len(row) < layout.width:
-        return "cut_short"
-    text = {field: row[at].strip() for field, at in layout.at.items()}
-    symbol = _underlying(row, layout)
-    segment, kind = _SEGMENTS.get((text["exchange"], text["segment"])), _KINDS.get(text["kind"])
-    if symbol not in wanted or segment is None or kind is None:
-        return ""
-    if _TEST_SYMBOL in symbol or _TEST_SYMBOL in text["trading_symbol"].upper():
-        return "test_symbol"
-    if kind is InstrumentKind.EQUITY and text["series"] not in _SERIES:
-        return "other_series"
-    try:
-        tick = Decimal(text["tick"]) if kind is InstrumentKind.INDEX else Decimal(text["tick"]) / 100
-        strike = Decimal(text["strike"]) if kind is InstrumentKind.OPTION else None
-        lot = int(Decimal(text["lot"]))
-        expiry = (
-            date.fromisoformat(text["expiry"][:10]) if kind in (InstrumentKind.FUTURE, InstrumentKind.OPTION) else None
-        )
-        right = Right(text["right"]) if kind is InstrumentKind.OPTION else None
-        freeze = int(Decimal(row[layout.freeze] or 0)) if layout.freeze is not None and len(row) > layout.freeze else 0
-    except (ValueError, InvalidOperation):
-        return "unparsable"
-    if lot <= 0 or tick <= 0 or (strike is not None and strike <= 0) or (expiry is not None and expiry.year < 2000):
-        return "unparsable"
-    return Instrument(
-        segment=segment, security_id=text["id"], symbol=symbol, kind=kind, lot=lot, tick=_plain(tick),
-        expiry=expiry, strike=_plain(strike) if strike is not None else None, right=right,
-        freeze=freeze if freeze > 0 else None, display_name=text["display_name"], trading_symbol=text["trading_symbol"],
-    )  # fmt: skip
-
-
-def _positive(text: str) -> bool:
-    try:
-        return Decimal(text) > 0
-    except InvalidOperation:
-        return False
-
-
-def _plain(value: Decimal) -> Decimal:
-    """Drop trailing zeros, but never write 19100 as 1.91E+4."""
-    return Decimal(int(value)) if value == int(value) else value.normalize()
+        elif now.lot != before.lot:
+            findings.append(f"{before.name} is held with lots of {before.lot}; the day's master says {now.lot}")
+        elif now.security_id != before.security_id:
+            findings.append(
+                f"{before.name} is held as id {before.security_id}; the day's master says {now.security_id}"
+            )
+    return tuple(findings)
