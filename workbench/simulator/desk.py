@@ -215,8 +215,8 @@ class Desk:
         return 200, {"status": "SUCCESS", "message": "All orders and positions exited successfully"}
 
     def by_tag(self, tag: str) -> SimOrder | None:
-        """Give the newest order of a correlation id; one in transit is not found, as at Dhan."""
-        found = [each for each in self.orders.values() if each.correlation_id == tag]
+        """Give the newest order of a correlation id, of a super order its entry; in transit it is not found."""
+        found = [each for each in self.orders.values() if each.correlation_id == tag and not each.parent]
         if not found or found[-1].status is Status.TRANSIT or self._lags(found[-1]):
             return None
         return found[-1]

@@ -27,6 +27,7 @@ from workbench.simulator.limits import RateLimits
 from workbench.simulator.listing import Listed, Listing
 from workbench.simulator.market import Market, trading_session
 from workbench.simulator.orders import SimOrder
+from workbench.simulator.super_orders import SuperOrders
 from workbench.simulator.tokens import LIFE_S, MINT_EVERY_S, Login, TokenKind, Tokens
 from workbench.simulator.updates import UpdateHub
 
@@ -138,6 +139,7 @@ class Simulator:
         self.updates = UpdateHub(self.token, self.client_id, casing=config.update_casing)
         self.account = Account(config.starting_funds)
         self.desk = Desk(self.account, self._changed, config.first_number, client_id=config.client_id)
+        self.super_orders = SuperOrders(self.desk)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}
         self.open_day(market.first_day)
 
@@ -226,10 +228,18 @@ class Simulator:
         return {
             "orders": [wire.order_row(each, self.client_id) for each in desk.orders.values()],
             "trades": [wire.trade_row(each, self.client_id) for each in desk.trades],
+            "superOrders": self.super_rows(),
             "positions": self.positions(),
             "funds": self.funds(),
             "now": self.now.isoformat(),
         }
+
+    def super_rows(self) -> list[dict[str, object]]:
+        """Give the rows of the super orders."""
+        return [
+            wire.super_row(each, float(self.last(each.entry.listed)), self.client_id)
+            for each in self.super_orders.orders.values()
+        ]
 
     def positions(self) -> list[dict[str, object]]:
         """Give the rows of the positions."""

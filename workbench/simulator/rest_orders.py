@@ -11,10 +11,13 @@ from fastapi import APIRouter, Request, Response
 from workbench.simulator import wire
 from workbench.simulator.admission import refusal, unknown_order
 from workbench.simulator.exchange import Simulator
+from workbench.simulator.limits import Answer
 
 
 def answer(status: int, body: Any) -> Response:
-    """Give a JSON response."""
+    """Give a JSON response; None is no body at all."""
+    if body is None:
+        return Response(status_code=status)
     return Response(orjson.dumps(body), status_code=status, media_type="application/json")
 
 
@@ -29,21 +32,15 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 def order_routes(simulator: Simulator) -> APIRouter:
     """Give the routes of the order book."""
-    router = APIRouter()
+    router = super_routes(simulator)
     desk = simulator.desk
     client = simulator.client_id
 
-    def soon(result: tuple[int, Any]) -> Response:
-        """Answer now; what was received reaches the exchange a moment later."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(simulator.config.transit_s or 0.0005, desk.admit_transit)
-        return answer(*result)
-
     async def place(request: Request) -> Response:
-        return soon(desk.place(await read_body(request)))
+        return _soon(simulator, desk.place(await read_body(request)))
 
     async def place_sliced(request: Request) -> Response:
-        return soon(desk.place_sliced(await read_body(request)))
+        return _soon(simulator, desk.place_sliced(await read_body(request)))
 
     async def modify(order_id: str, request: Request) -> Response:
         return answer(*desk.modify(order_id, await read_body(request)))
@@ -78,3 +75,33 @@ def order_routes(simulator: Simulator) -> APIRouter:
     add("/trades/", trades, methods=["GET"])
     add("/trades/{order_id}", trades, methods=["GET"])
     return router
+
+
+def super_routes(simulator: Simulator) -> APIRouter:
+    """Give the routes of super orders."""
+    router = APIRouter()
+
+    async def place(request: Request) -> Response:
+        return _soon(simulator, simulator.super_orders.place(await read_body(request)))
+
+    async def modify(order_id: str, request: Request) -> Response:
+        return answer(*simulator.super_orders.modify(order_id, await read_body(request)))
+
+    async def cancel(order_id: str, leg: str) -> Response:
+        return answer(*simulator.super_orders.cancel(order_id, leg))
+
+    async def orders() -> Response:
+        return answer(200, simulator.super_rows())
+
+    add = router.add_api_route
+    add("/super/orders", place, methods=["POST"])
+    add("/super/orders", orders, methods=["GET"])
+    add("/super/orders/{order_id}", modify, methods=["PUT"])
+    add("/super/orders/{order_id}/{leg}", cancel, methods=["DELETE"])
+    return router
+
+
+def _soon(simulator: Simulator, result: Answer) -> Response:
+    """Answer now; what was received reaches the exchange a moment later."""
+    asyncio.get_running_loop().call_later(simulator.config.transit_s or 0.0005, simulator.desk.admit_transit)
+    return answer(*result)

@@ -15,7 +15,8 @@ from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.money import ZERO
 from workbench.core.signal import Side
 from workbench.simulator.account import SimPosition
-from workbench.simulator.orders import SimOrder, Status, Trade, WireType
+from workbench.simulator.orders import Leg, SimOrder, Status, Trade, WireType
+from workbench.simulator.super_orders import SuperLeg, SuperOrder
 
 Row = dict[str, Any]
 
@@ -27,6 +28,7 @@ _TYPE_LETTERS = {
     WireType.STOP_LOSS: "SL",
     WireType.STOP_LOSS_MARKET: "SLM",
 }
+_LEG_NUMBERS = {Leg.STOP_LOSS: 2, Leg.TARGET: 3}
 _INSTRUMENTS = {
     InstrumentKind.INDEX: "INDEX",
     InstrumentKind.EQUITY: "EQUITY",
@@ -83,7 +85,7 @@ def order_row(order: SimOrder, client_id: str) -> Row:
         "afterMarketOrder": False,
         "boProfitValue": 0.0,
         "boStopLossValue": 0.0,
-        "legName": "NA",
+        "legName": order.leg.value,
         "createTime": stamp(order.created),
         "updateTime": stamp(order.updated),
         "exchangeTime": NO_TIME if order.status in (Status.TRANSIT, Status.REJECTED) else stamp(order.updated),
@@ -94,6 +96,34 @@ def order_row(order: SimOrder, client_id: str) -> Row:
         "remainingQuantity": order.remaining,
         "averageTradedPrice": order.average,
         "filledQty": order.filled,
+    }
+
+
+def super_row(found: SuperOrder, last: float, client_id: str) -> Row:
+    """Give one row of the super orders; the misspelt quantity is from the broker's own sample."""
+    row = order_row(found.entry, client_id)
+    legs = [_leg_row(each, found) for each in found.exits.values()]
+    return {
+        **row,
+        "orderStatus": found.status.value,
+        "ltp": last,
+        "trailingJump": float(found.jump),
+        "legDetails": legs,
+    }
+
+
+def _leg_row(leg: SuperLeg, found: SuperOrder) -> Row:
+    order = leg.order
+    return {
+        "orderId": order.order_id,
+        "legName": order.leg.value,
+        "transactionType": order.side.value,
+        "totalQuatity": order.quantity,
+        "remainingQuantity": order.remaining,
+        "triggeredQuantity": order.quantity if leg.sent else 0,
+        "price": float(leg.price),
+        "orderStatus": leg.status.value,
+        "trailingJump": float(found.jump) if order.leg is Leg.STOP_LOSS else 0.0,
     }
 
 
@@ -197,15 +227,15 @@ def order_alert(order: SimOrder, client_id: str, now: datetime, last: float) -> 
         "TriggerPrice": float(order.trigger_price),
         "TradedPrice": float(order.last_price),
         "AvgTradedPrice": order.average,
-        "AlgoOrdNo": "",
+        "AlgoOrdNo": order.parent,
         "OffMktFlag": "0",
         "OrderDateTime": stamp(order.created),
         "ExchOrderTime": stamp(order.updated),
         "LastUpdatedTime": stamp(now),
-        "Remarks": "NR",
+        "Remarks": "NR" if order.leg is Leg.NONE else "Super Order",
         "MktType": "NL",
         "ReasonDescription": order.reason,
-        "LegNo": 1,
+        "LegNo": _LEG_NUMBERS.get(order.leg, 1),
         "Instrument": instrument_type(instrument),
         "Symbol": instrument.symbol,
         "ProductName": order.product,

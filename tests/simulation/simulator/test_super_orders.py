@@ -1,0 +1,255 @@
+"""Super orders: one exit of two, trailing, partial entries, cancelled legs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from workbench.core.instrument import Right
+from workbench.reference import calendar, charge_table, contract_table
+from workbench.simulator import Simulator, SimulatorConfig, SyntheticMarket
+from workbench.simulator.board import Level
+from workbench.simulator.listing import Listed
+
+DAY = date(2026, 11, 16)
+
+
+@pytest.fixture(scope="module")
+def market() -> SyntheticMarket:
+    return SyntheticMarket(3, calendar(), DAY)
+
+
+class Venue:
+    """A simulator whose one option costs what the test says."""
+
+    def __init__(self, market: SyntheticMarket) -> None:
+        config = SimulatorConfig(starting_funds=Decimal(100_000_000))
+        self.sim = Simulator(market, calendar(), contract_table(), charge_table(), config)
+        while self.sim.board.second < 60:
+            self.sim.step()
+        expiry = self.sim.listing.expiries("NIFTY")[0]
+        options = [each for each in self.sim.listing.options("NIFTY", expiry) if each.instrument.right is Right.CE]
+        self.listed = options[len(options) // 2]
+        self.lot = self.listed.instrument.lot
+        self._price, self._lots = 100.0, 30
+        make = self.sim.board._make
+
+        def level(listed: Listed) -> Level:
+            if listed.instrument.key != self.listed.instrument.key:
+                return make(listed)
+            size = self.lot * self._lots
+            return Level(self._price - 0.05, self._price, self._price + 0.05, size, size, self.lot)
+
+        self.sim.board._make = level  # type: ignore[method-assign]
+        self.sim.step()
+        self.alerts: list[dict[str, Any]] = []
+        self.sim.updates.tell = lambda message: self.alerts.append(message["Data"])  # type: ignore[method-assign]
+
+    def price(self, value: float, lots: int = 30) -> None:
+        self._price, self._lots = value, lots
+        self.sim.step()
+
+    def place(self, **changes: Any) -> str:
+        status, answer = self.sim.super_orders.place(self.body(**changes))
+        assert status == 200, answer
+        assert answer["orderStatus"] == "TRANSIT"
+        self.sim.desk.admit_transit()
+        return str(answer["orderId"])
+
+    def body(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY", "orderType": "LIMIT",
+            "securityId": self.listed.instrument.security_id, "quantity": self.lot * 2, "price": 101.0,
+            "targetPrice": 120.0, "stopLossPrice": 90.0, "trailingJump": 0.0, "correlationId": "super",
+        } | changes  # fmt: skip
+
+    def row(self, order_id: str) -> dict[str, Any]:
+        rows: Any = self.sim.super_rows()
+        found: dict[str, Any] = next(each for each in rows if each["orderId"] == order_id)
+        return found
+
+    def legs(self, order_id: str) -> dict[str, tuple[str, float, int]]:
+        return {
+            each["legName"]: (each["orderStatus"], each["price"], each["totalQuatity"])
+            for each in self.row(order_id)["legDetails"]
+        }
+
+    @property
+    def net(self) -> int:
+        return self.sim.account.held(self.listed.instrument.key)
+
+
+@pytest.fixture
+def venue(market: SyntheticMarket) -> Venue:
+    return Venue(market)
+
+
+def test_the_stop_leaves_and_the_target_is_cancelled(venue: Venue) -> None:
+    order_id = venue.place()
+    assert venue.net == venue.lot * 2
+    venue.price(100.0)
+    assert venue.legs(order_id) == {
+        "STOP_LOSS_LEG": ("PENDING", 90.0, venue.lot * 2),
+        "TARGET_LEG": ("PENDING", 120.0, venue.lot * 2),
+    }
+    venue.price(89.9)
+    assert venue.net == 0
+    assert venue.row(order_id)["orderStatus"] == "CLOSED"
+    assert [each[0] for each in venue.legs(order_id).values()] == ["TRIGGERED", "CANCELLED"]
+    venue.price(125.0)
+    assert venue.net == 0
+    assert len(venue.sim.desk.trades) == 2
+    rows: Any = venue.sim.book()["orders"]
+    sold = next(each for each in rows if each["legName"] == "STOP_LOSS_LEG")
+    assert (sold["orderStatus"], sold["orderType"], sold["averageTradedPrice"]) == ("TRADED", "LIMIT", 89.85)
+
+
+def test_the_target_leaves_at_its_limit_or_better(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.price(120.0)
+    assert venue.net == venue.lot * 2  # The bid is below the limit still.
+    assert venue.legs(order_id)["TARGET_LEG"][0] == "TRIGGERED"
+    assert venue.row(order_id)["orderStatus"] == "TRADED"
+    venue.price(121.0)
+    assert venue.net == 0
+    assert venue.sim.desk.trades[-1].price == Decimal("120.95")
+    assert venue.row(order_id)["orderStatus"] == "CLOSED"
+
+
+def test_a_short_entry_is_mirrored(venue: Venue) -> None:
+    venue.place(transactionType="SELL", price=99.0, targetPrice=80.0, stopLossPrice=110.0)
+    assert venue.net == -venue.lot * 2
+    venue.price(110.0)
+    assert venue.net == 0
+
+
+def test_the_stop_trails_in_whole_jumps_and_never_goes_back(venue: Venue) -> None:
+    order_id = venue.place(price=101.0, trailingJump=2.0)
+    for price, stop in ((102.9, 90.0), (105.1, 94.0), (103.0, 94.0), (107.0, 96.0), (97.0, 96.0)):
+        venue.price(price)
+        assert venue.legs(order_id)["STOP_LOSS_LEG"][1] == stop
+    venue.price(96.0)
+    assert venue.net == 0
+
+
+def test_leaving_the_jump_out_ends_the_trailing(venue: Venue) -> None:
+    order_id = venue.place(trailingJump=2.0)
+    venue.price(105.0)
+    moved = venue.legs(order_id)["STOP_LOSS_LEG"][1]
+    change = {"legName": "STOP_LOSS_LEG", "stopLossPrice": 95.0}
+    assert venue.sim.super_orders.modify(order_id, change)[0] == 200
+    venue.price(115.0)
+    assert (moved, venue.legs(order_id)["STOP_LOSS_LEG"][1]) == (94.0, 95.0)
+    assert venue.row(order_id)["trailingJump"] == 0
+
+
+def test_exits_cover_what_has_filled_and_the_rest_of_the_entry_goes_with_them(venue: Venue) -> None:
+    venue.price(100.0, lots=1)
+    order_id = venue.place(quantity=venue.lot * 5, price=100.05)
+    assert venue.net == venue.lot
+    venue.price(100.1, lots=1)
+    assert venue.legs(order_id)["STOP_LOSS_LEG"][2] == venue.lot
+    venue.price(89.0, lots=2)
+    assert venue.net == venue.lot  # It took two more on the way down, and left with two of three.
+    assert venue.row(order_id)["orderStatus"] == "CANCELLED"
+    assert venue.row(order_id)["filledQty"] == venue.lot * 3
+    venue.price(88.9, lots=2)
+    assert venue.net == 0
+    assert venue.row(order_id)["orderStatus"] == "CLOSED"
+
+
+def test_one_leg_cancelled_stays_away_and_the_other_lives(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.price(100.0)
+    assert venue.sim.super_orders.cancel(order_id, "TARGET_LEG") == (202, None)
+    assert venue.sim.super_orders.cancel(order_id, "TARGET_LEG")[0] == 400
+    again = {"legName": "TARGET_LEG", "targetPrice": 119.0}
+    assert venue.sim.super_orders.modify(order_id, again)[0] == 400
+    venue.price(125.0)
+    assert venue.net == venue.lot * 2
+    venue.price(90.0)
+    assert venue.net == 0
+
+
+def test_cancelling_the_entry_cancels_all_and_leaves_the_position_bare(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.price(100.0)
+    assert venue.sim.super_orders.cancel(order_id, "ENTRY_LEG") == (202, None)
+    venue.price(50.0)
+    assert venue.net == venue.lot * 2
+    assert {each[0] for each in venue.legs(order_id).values()} == {"CANCELLED"}
+    assert venue.sim.super_orders.cancel(order_id, "ENTRY_LEG")[0] == 400
+
+
+def test_an_entry_that_never_fills_takes_its_exits_along(venue: Venue) -> None:
+    order_id = venue.place(price=95.0)
+    change = {"orderType": "LIMIT", "legName": "ENTRY_LEG", "quantity": venue.lot, "price": 96.0, "trailingJump": 1.0}
+    change |= {"targetPrice": 121.0, "stopLossPrice": 91.0}
+    assert venue.sim.super_orders.modify(order_id, change)[0] == 200
+    row = venue.row(order_id)
+    assert (row["quantity"], row["price"], row["trailingJump"]) == (venue.lot, 96.0, 1.0)
+    assert venue.legs(order_id)["TARGET_LEG"][1] == 121.0
+    assert venue.sim.super_orders.modify(order_id, change | {"targetPrice": 0.0})[0] == 400
+    assert venue.sim.desk.cancel(order_id)[0] == 200
+    venue.price(80.0)
+    assert {each[0] for each in venue.legs(order_id).values()} == {"CANCELLED"}
+    assert venue.net == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stopLossPrice": 101.0}, {"targetPrice": 101.0}, {"stopLossPrice": 0, "targetPrice": 0}, {"price": 0},
+        {"orderType": "STOP_LOSS", "triggerPrice": 100.0}, {"productType": "BO"}, {"targetPrice": 120.01},
+        {"trailingJump": -1}, {"stopLossPrice": "low"}, {"transactionType": "SELL"},
+    ],
+)  # fmt: skip
+def test_a_body_that_makes_no_sense_is_refused_at_once(venue: Venue, changes: dict[str, Any]) -> None:
+    status, answer = venue.sim.super_orders.place(venue.body(**changes))
+    assert (status, answer["errorCode"]) == (400, "DH-905")
+    assert venue.sim.book()["superOrders"] == []
+
+
+def test_exits_block_no_margin_while_they_wait(venue: Venue) -> None:
+    venue.place()
+    venue.price(100.0)
+    cost = venue.sim.desk.trades[0].price * venue.lot * 2
+    assert venue.sim.desk.blocked() == cost
+
+
+def test_updates_name_the_leg_and_its_entry(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.price(100.0)
+    venue.price(89.0)
+    numbers = {each["LegNo"] for each in venue.alerts}
+    assert numbers == {1, 2, 3}
+    legs = [each for each in venue.alerts if each["LegNo"] != 1]
+    assert {each["AlgoOrdNo"] for each in legs} == {order_id}
+    assert {each["Remarks"] for each in venue.alerts} == {"Super Order"}
+    assert {each["CorrelationId"] for each in venue.alerts} == {"super"}
+    stop = [each["Status"] for each in legs if each["LegNo"] == 2]
+    assert stop == ["PENDING", "TRIGGERED", "PENDING", "TRADED"]
+
+
+def test_the_brokers_square_off_takes_the_exits_down(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.sim.session = venue.sim.desk.session = replace(venue.sim.session, broker_square_off=venue.sim.now)
+    venue.price(100.0)
+    venue.price(89.0)
+    assert {each[0] for each in venue.legs(order_id).values()} == {"CANCELLED"}
+    assert venue.net == 0
+    assert venue.sim.desk.trades[-1].order.source == "N"
+
+
+def test_a_stop_that_the_exchange_refuses_leaves_the_position_and_says_so(venue: Venue) -> None:
+    order_id = venue.place()
+    venue.price(100.0)
+    venue.sim.desk.reject_next.append("RMS:refused")
+    venue.price(89.0)
+    assert venue.net == venue.lot * 2
+    assert venue.legs(order_id)["STOP_LOSS_LEG"][0] == "REJECTED"
+    assert venue.legs(order_id)["TARGET_LEG"][0] == "CANCELLED"
