@@ -9,16 +9,17 @@ import pytest
 
 from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
-from workbench.brokers.dhan.transport import Endpoint
+from workbench.brokers.dhan.transport import READ_ATTEMPTS, Endpoint
 from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument
-from workbench.core.messages import Outcome
+from workbench.core.messages import Outcome, WriteKind
 from workbench.core.order import OrderChange, OrderState, OrderType
 from workbench.testing.broker_contract import BrokerContract, eventually, marketable, resting, wait_for_state
 from workbench.testing.simulator import RunningSimulator, running_simulator
 from workbench.testing.wire_stub import free_port
 
 QUICK_S = (0.5, 0.5)
+REQUESTS = {WriteKind.PLACE: "POST /orders", WriteKind.MODIFY: "PUT /orders", WriteKind.CANCEL: "DELETE /orders"}
 
 
 class SimulatorVenue:
@@ -51,9 +52,21 @@ class SimulatorVenue:
         """The order is taken in, and the answer comes after our patience."""
         self.simulator.fault("timeout_after_accept", seconds=1.0)
 
+    def lose_next(self, kind: WriteKind, count: int) -> None:
+        """A server error before the broker has looked at them."""
+        self.simulator.fault("http_500", match=REQUESTS[kind], count=count)
+
+    def throttle_next(self, kind: WriteKind) -> None:
+        """Too many requests, in Dhan's own words."""
+        self.simulator.fault("http_429", match=REQUESTS[kind])
+
+    def lag_look_up_of_next_order(self) -> None:
+        """The look-up answers for a second as for an order in transit."""
+        self.simulator.fault("lagging_lookup", seconds=1.0)
+
     def break_next_read(self, path: str) -> None:
         """A server error."""
-        self.simulator.fault("http_500", match=f"GET {path}")
+        self.simulator.fault("http_500", match=f"GET {path}", count=READ_ATTEMPTS)
 
     def deserted(self) -> DhanBroker:
         """A port without a listener."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workbench.core.account import ControlReply, Conversion, Holding, KillSwitch, Margin, PnlExit
 from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument, Segment
 from workbench.core.messages import (
@@ -15,6 +16,7 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.order import OrderChange, OrderState, OrderTicket
+from workbench.core.super_order import SuperLegName, SuperOrder, SuperTicket
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +102,84 @@ class Broker(Protocol):
 
     def order_by_correlation(self, correlation_id: str) -> BrokerOrder | None:
         """One order by our correlation id. None is not proof of absence (a look-up can lag)."""
+        ...
+
+
+class SuperOrders(Protocol):
+    """Orders whose target and stop rest at the broker with them. The contract of `Broker` holds."""
+
+    def place(self, ticket: SuperTicket) -> WriteReply:
+        """Send a super order, at most once."""
+        ...
+
+    def change_entry(self, order_id: str, ticket: SuperTicket) -> ControlReply:
+        """Give an entry that has not filled new terms."""
+        ...
+
+    def change_target(self, order_id: str, ticket: SuperTicket) -> ControlReply:
+        """Move the target."""
+        ...
+
+    def change_stop(self, order_id: str, ticket: SuperTicket) -> ControlReply:
+        """Move the stop and set its trail."""
+        ...
+
+    def cancel(self, order_id: str, leg: SuperLegName = SuperLegName.ENTRY) -> ControlReply:
+        """Cancel a leg; the entry takes all legs along."""
+        ...
+
+    def all(self) -> Sequence[SuperOrder]:
+        """Give the day's super orders."""
+        ...
+
+
+class AccountControl(Protocol):
+    """Controls of a whole account. Orders never raise for what a broker can do; reads raise BrokerUnavailable."""
+
+    def switch(self, wish: KillSwitch) -> ControlReply:
+        """Turn the kill switch; ON needs flat positions and no resting order."""
+        ...
+
+    def kill_switch(self) -> KillSwitch:
+        """Read the kill switch."""
+        ...
+
+    def set_pnl_exit(self, wish: PnlExit) -> ControlReply:
+        """Let the broker leave all at a profit or a loss of the day."""
+        ...
+
+    def stop_pnl_exit(self) -> ControlReply:
+        """Take the P&L exit back."""
+        ...
+
+    def pnl_exit(self) -> PnlExit | None:
+        """Read the P&L exit; None when there is none."""
+        ...
+
+    def exit_all(self, *, patience_s: float = 5.0) -> ControlReply:
+        """Close all positions and cancel all orders."""
+        ...
+
+    def convert(self, wish: Conversion) -> ControlReply:
+        """Change the product of a position."""
+        ...
+
+
+class MarginSource(Protocol):
+    """What orders would block. Reads raise BrokerUnavailable."""
+
+    def margin(self, ticket: OrderTicket) -> Margin:
+        """Margin of one order."""
+        ...
+
+    def basket_margin(
+        self, tickets: Sequence[OrderTicket], *, with_positions: bool = False, with_orders: bool = False
+    ) -> Margin:
+        """Margin of several orders together, hedges counted."""
+        ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """Shares held over night."""
         ...
 
 

@@ -97,7 +97,10 @@ class Venue:
         """Let a quote meet what rests."""
         book = self.books.get(quote.key)
         if book is None or not book.orders:
-            self.books[quote.key] = MatchBook(quote=quote)
+            # What is displayed limits an order that arrives on this quote, too.
+            self.books[quote.key] = MatchBook(
+                quote=quote, bid_left=quote.bid_quantity or None, ask_left=quote.ask_quantity or None
+            )
             return ()
         fills, self.books[quote.key] = step(book, quote)
         return self._updates(fills)

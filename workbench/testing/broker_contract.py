@@ -15,6 +15,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ import pytest
 
 from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument
-from workbench.core.messages import BrokerOrder, Outcome
+from workbench.core.messages import BrokerOrder, Outcome, WriteKind
 from workbench.core.money import ZERO, snap_to_tick
 from workbench.core.order import OrderChange, OrderState, OrderTicket, OrderType, Product, Purpose
 from workbench.core.ports import Broker
@@ -62,8 +63,20 @@ class BrokerVenue(Protocol):
         """Take the next order in and never answer."""
         ...
 
+    def lose_next(self, kind: WriteKind, count: int) -> None:
+        """Let the next writes of that kind end without a clear answer; they are not taken in."""
+        ...
+
+    def throttle_next(self, kind: WriteKind) -> None:
+        """Refuse the next write of that kind for its pace alone."""
+        ...
+
+    def lag_look_up_of_next_order(self) -> None:
+        """Let the look-up by correlation id not know the next order for a while."""
+        ...
+
     def break_next_read(self, path: str) -> None:
-        """Answer the next read of that REST path ("/positions") with a server error."""
+        """Answer the next read of that REST path ("/positions") with a server error, also when it is asked again."""
         ...
 
     def deserted(self) -> Broker:
@@ -150,16 +163,114 @@ class BrokerContract:
         assert again.outcome is Outcome.REJECTED
         assert again.reason
 
-    def test_an_order_that_breaks_a_rule_is_rejected_with_a_reason(self, venue: BrokerVenue) -> None:
-        """At once or in the book; never unknown."""
-        ticket = resting(venue, quantity=venue.instrument.lot + 1)
+    @pytest.mark.parametrize("fault", ["lot", "tick", "trigger", "tag", "freeze"])
+    def test_r20_an_order_that_breaks_a_rule_does_not_leave(self, venue: BrokerVenue, fault: str) -> None:
+        """It is refused here, with a reason, and the broker never hears of it."""
+        instrument = venue.instrument
+        good = resting(venue)
+        half_a_tick = instrument.tick / 2
+        ticket = {
+            "lot": replace(good, quantity=instrument.lot + 1),
+            "tick": replace(good, price=good.price + half_a_tick),
+            "trigger": replace(
+                good, order_type=OrderType.STOP_LIMIT, price=2 * good.price, trigger_price=good.price + half_a_tick
+            ),
+            "tag": replace(good, correlation_id="x" * 26),
+            "freeze": replace(good, instrument=replace(instrument, freeze=instrument.lot), quantity=2 * instrument.lot),
+        }[fault]
         reply = venue.broker.place(ticket)
-        if reply.outcome is Outcome.ACCEPTED:
-            seen = wait_for_state(venue, reply.order_id, OrderState.REJECTED)
-            assert seen.reason
-            assert seen.filled_quantity == 0
+        assert (reply.outcome, bool(reply.reason), reply.throttled) == (Outcome.NOT_SENT, True, False)
+        assert venue.true_orders(ticket.correlation_id) == []
+
+    def test_r16_the_rest_of_a_partly_filled_order_can_be_cancelled_and_the_fill_stays(
+        self, venue: BrokerVenue
+    ) -> None:
+        """Cancelled is not unfilled."""
+        ticket = marketable(venue, venue.touch().ask_quantity + venue.instrument.lot)
+        reply = venue.broker.place(ticket)
+        eventually(venue, lambda: _filled(venue.broker.order(reply.order_id)))
+        venue.broker.cancel(reply.order_id)
+        seen = eventually(venue, lambda: _done(venue.broker.order(reply.order_id)))
+        trades = [trade for trade in venue.broker.snapshot().trades if trade.order_id == reply.order_id]
+        assert seen.state in (OrderState.CANCELLED, OrderState.FILLED)
+        assert 0 < sum(trade.quantity for trade in trades) == seen.filled_quantity <= ticket.quantity
+
+    @pytest.mark.parametrize("write", ["modify", "cancel"])
+    def test_r10_a_change_that_crosses_the_fill_is_refused_and_the_fill_stands(
+        self, venue: BrokerVenue, write: str
+    ) -> None:
+        """Too late is a rejection with a reason, not an unknown end, and does not touch what was filled."""
+        ticket = marketable(venue, venue.instrument.lot)
+        order_id = venue.broker.place(ticket).order_id
+        wait_for_state(venue, order_id, OrderState.FILLED)
+        if write == "modify":
+            change = OrderChange(order_type=OrderType.LIMIT, quantity=ticket.quantity, price=ticket.price)
+            reply = venue.broker.modify(order_id, ticket, change)
         else:
-            assert (reply.outcome, bool(reply.reason)) == (Outcome.REJECTED, True)
+            reply = venue.broker.cancel(order_id)
+        assert (reply.outcome, bool(reply.reason), reply.throttled) == (Outcome.REJECTED, True, False)
+        assert wait_for_state(venue, order_id, OrderState.FILLED).filled_quantity == ticket.quantity
+
+    def test_r2_a_write_refused_for_its_pace_says_so_and_may_be_sent_later(self, venue: BrokerVenue) -> None:
+        """It was not taken in, so the same wish can be carried out a moment later."""
+        ticket = resting(venue)
+        venue.throttle_next(WriteKind.PLACE)
+        reply = venue.broker.place(ticket)
+        assert (reply.outcome, reply.throttled) == (Outcome.REJECTED, True)
+        assert venue.true_orders(ticket.correlation_id) == []
+        again = venue.broker.place(ticket)
+        assert (again.outcome, again.throttled) == (Outcome.ACCEPTED, False)
+        assert len(venue.true_orders(ticket.correlation_id)) == 1
+
+    def test_r2_an_exit_goes_on_after_a_refused_pace(self, venue: BrokerVenue) -> None:
+        """What lessens risk is tried again at once."""
+        order_id = venue.broker.place(resting(venue)).order_id
+        wait_for_state(venue, order_id, OrderState.WORKING)
+        venue.throttle_next(WriteKind.CANCEL)
+        assert venue.broker.cancel(order_id).throttled
+        assert venue.broker.cancel(order_id).outcome is Outcome.ACCEPTED
+
+    def test_r3_after_unclear_writes_entries_wait_for_an_answered_read(self, venue: BrokerVenue) -> None:
+        """Five unclear ends in a row: no sixth order is risked until the broker is heard again."""
+        venue.lose_next(WriteKind.PLACE, 5)
+        assert [venue.broker.place(resting(venue)).outcome for _ in range(5)] == [Outcome.UNKNOWN] * 5
+        ticket = resting(venue)
+        reply = venue.broker.place(ticket)
+        assert (reply.outcome, bool(reply.reason), reply.throttled) == (Outcome.NOT_SENT, True, False)
+        assert venue.broker.snapshot().known
+        assert venue.broker.place(ticket).outcome is Outcome.ACCEPTED
+
+    def test_r3_exits_keep_trying_while_entries_wait(self, venue: BrokerVenue) -> None:
+        """The way out is never barred by our own caution."""
+        order_id = venue.broker.place(resting(venue)).order_id
+        wait_for_state(venue, order_id, OrderState.WORKING)
+        venue.lose_next(WriteKind.PLACE, 5)
+        venue.lose_next(WriteKind.CANCEL, 1)
+        for _ in range(5):
+            venue.broker.place(resting(venue))
+        assert venue.broker.place(resting(venue)).outcome is Outcome.NOT_SENT
+        assert venue.broker.cancel(order_id).outcome is Outcome.UNKNOWN
+        assert venue.broker.cancel(order_id).outcome is Outcome.ACCEPTED
+
+    def test_r1_a_late_reply_is_not_taken_for_the_next_one(self, venue: BrokerVenue) -> None:
+        """Each answer belongs to its own order."""
+        first, second = resting(venue), resting(venue)
+        venue.withhold_next_reply()
+        assert venue.broker.place(first).outcome is Outcome.UNKNOWN
+        reply = venue.broker.place(second)
+        assert reply.outcome is Outcome.ACCEPTED
+        seen = eventually(venue, lambda: venue.broker.order(reply.order_id))
+        assert seen.correlation_id == second.correlation_id
+
+    def test_r1_a_look_up_that_lags_is_no_proof_of_absence(self, venue: BrokerVenue) -> None:
+        """The order is there though the look-up by our id does not know it yet."""
+        ticket = resting(venue)
+        venue.lag_look_up_of_next_order()
+        reply = venue.broker.place(ticket)
+        assert venue.broker.order_by_correlation(ticket.correlation_id) is None
+        assert reply.order_id in [order.order_id for order in venue.broker.snapshot().orders]
+        found = eventually(venue, lambda: venue.broker.order_by_correlation(ticket.correlation_id))
+        assert found.order_id == reply.order_id
 
     def test_nobody_listening_is_not_sent(self, venue: BrokerVenue) -> None:
         """No connection, so no byte left: safe to decide anew. A snapshot is unknown, never flat."""
@@ -265,6 +376,10 @@ def wait_for_state(venue: BrokerVenue, order_id: str, state: OrderState) -> Brok
 
 def _filled(order: BrokerOrder | None) -> BrokerOrder | None:
     return order if order is not None and order.filled_quantity else None
+
+
+def _done(order: BrokerOrder | None) -> BrokerOrder | None:
+    return order if order is not None and order.state.is_done else None
 
 
 def _with_price(order: BrokerOrder | None, price: Decimal) -> BrokerOrder | None:

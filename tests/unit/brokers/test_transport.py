@@ -19,7 +19,7 @@ from workbench.brokers.dhan.outcomes import judge_write, read_list
 from workbench.brokers.dhan.transport import Answer, Endpoint, Fate, Transport
 from workbench.core.errors import BadInput, BrokerUnavailable
 from workbench.core.messages import Outcome
-from workbench.testing.wire_stub import Reply, WireStub, free_port, http
+from workbench.testing.wire_stub import Received, Reply, WireStub, free_port, http
 
 TOKEN = "secret-token-of-a-trader"
 ORDER: dict[str, Any] = {
@@ -152,14 +152,48 @@ def test_r2_a_refusal_in_dhans_own_words_is_a_rejection(stub: WireStub, reply: R
     assert (verdict.outcome, verdict.reason) == (Outcome.REJECTED, reason)
 
 
-def test_r7_a_refused_token_is_told_apart(stub: WireStub) -> None:
-    stub.replies += [
-        http(401, error("DH-901")),
-        http(400, error("DH-906", "Invalid Token")),
-        http(400, error("DH-905")),
-    ]
-    client = client_of(stub)
-    assert [judge_write(place(client)).token_refused for _ in range(3)] == [True, True, False]
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (http(401, error("DH-901", "expired")), ["DH-901 expired"]),
+        (http(400, error("DH-906", "Invalid Token")), ["DH-906 Invalid Token"]),
+        (http(400, {"status": "failed", "data": {"807": "Access token is expired"}}), ["807 Access token is expired"]),
+        (http(400, error("DH-905", "Invalid IP")), []),
+        (http(401, b"<html>proxy</html>"), []),
+    ],
+)
+def test_r7_a_refused_token_is_told_apart(stub: WireStub, reply: Reply, told: list[str]) -> None:
+    stub.replies.append(reply)
+    client, refusals = client_of(stub), list[str]()
+    client.tell_token_refused(refusals.append)
+    place(client)
+    assert refusals == told
+
+
+def test_r7_one_token_is_told_once_until_it_is_good_again_or_another_one(stub: WireStub) -> None:
+    refused, good = http(401, error("DH-901", "expired")), http(200, [])
+    stub.replies += [refused, refused, good, refused, refused]
+    client, refusals = client_of(stub), list[str]()
+    client.tell_token_refused(refusals.append)
+    for _ in range(4):
+        client.api.get_order_list()
+    assert len(refusals) == 2
+    client.renew_token("another")
+    client.api.get_order_list()
+    assert len(refusals) == 3
+
+
+def test_r7_an_answer_to_the_former_token_says_nothing_of_the_new_one(stub: WireStub) -> None:
+    client, refusals = client_of(stub), list[str]()
+    client.tell_token_refused(refusals.append)
+
+    def renewed_meanwhile(_: Received) -> Reply:
+        client.renew_token("another")
+        return http(401, error("DH-901", "expired"))
+
+    stub.default = renewed_meanwhile
+    place(client)
+    assert refusals == []
 
 
 def test_an_error_with_http_200_is_no_success_for_the_library(stub: WireStub) -> None:
@@ -176,16 +210,14 @@ def test_r6_a_redirect_is_not_followed(stub: WireStub) -> None:
         assert (len(stub.requests), other.connections) == (1, 0)
 
 
-@pytest.mark.parametrize("method", ["modify", "cancel", "read"])
+@pytest.mark.parametrize("method", ["modify", "cancel"])
 def test_r6_nothing_is_repeated_by_the_libraries_below(stub: WireStub, method: str) -> None:
     stub.replies.append(Reply(reset=True))
     api = client_of(stub).api
     if method == "modify":
         api.modify_order("7", "LIMIT", "NA", 75, 1.0, 0.0, 0, "DAY")
-    elif method == "cancel":
-        api.cancel_order("7")
     else:
-        api.get_order_list()
+        api.cancel_order("7")
     assert len(stub.requests) == 1
 
 
@@ -238,7 +270,8 @@ def test_the_connection_is_kept_alive(stub: WireStub) -> None:
 
 
 def test_an_idle_connection_is_not_used_again(stub: WireStub) -> None:
-    transport = Transport(stub.url, "1", TOKEN, Endpoint.ORDERS, idle_limit_s=0.0)
+    transport = Transport(stub.url, "1", TOKEN, Endpoint.ORDERS)
+    transport.idle_limit_s = 0.0
     transport.get("/orders")
     transport.get("/orders")
     assert stub.connections == 2

@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.brokers.dhan.transport import Answer, Fate, error_of
+from workbench.brokers.dhan.transport import Answer, Fate, error_of, says_token, says_too_fast
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import Outcome
 
 # Dhan's "internal", "network" and "other" errors: after a write they say nothing about the order.
 _SAYS_NOTHING = frozenset({"DH-908", "DH-909", "DH-910", "800"})
-_TOKEN_CODES = frozenset({"DH-901", "807", "808", "809"})
-_RATE_CODES = frozenset({"DH-904", "805"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,6 @@ class Verdict:
     order_id: str = ""
     status: str = ""
     reason: str = ""
-    token_refused: bool = False
     too_fast: bool = False
 
 
@@ -48,17 +45,36 @@ def judge_write(answer: Answer, *, order_id: str = "") -> Verdict:
     if 200 <= answer.status <= 299:
         return _accepted(answer, order_id)
     code, kind, message = error_of(answer.document)
-    too_fast = answer.status == 429 or code in _RATE_CODES
+    too_fast = says_too_fast(answer)
     if not code or code in _SAYS_NOTHING or not 400 <= answer.status <= 499:
         return Verdict(outcome=Outcome.UNKNOWN, reason=answer.reason, too_fast=too_fast)
-    if answer.status == 429 and code not in _RATE_CODES and kind != "Rate_Limit":
+    if answer.status == 429 and code not in ("DH-904", "805") and kind != "Rate_Limit":
         return Verdict(outcome=Outcome.UNKNOWN, reason=answer.reason, too_fast=True)
     return Verdict(
         outcome=Outcome.REJECTED,
         reason=" ".join(part for part in (code, message) if part),
-        token_refused=_is_token(code, message),
         too_fast=too_fast,
     )
+
+
+def judge_words(answer: Answer) -> Verdict:
+    """Say how a write ended whose good answer names nothing: words, an object without id, or an empty 2xx.
+
+    ACCEPTED here is Dhan's word alone: the caller reads back.
+    """
+    if answer.fate is Fate.ANSWERED and 200 <= answer.status <= 299 and not error_of(answer.document)[0]:
+        listed = answer.document if isinstance(answer.document, list) else [answer.document]
+        failed = any(isinstance(each, dict) and _is_failure(each) for each in listed)
+        # An HTML page with status 200 is a proxy's or a firewall's, not Dhan's.
+        readable = answer.is_json or not answer.body.lstrip().startswith(b"<")
+        if readable and not failed:
+            return Verdict(outcome=Outcome.ACCEPTED)
+        return Verdict(outcome=Outcome.UNKNOWN, reason=answer.reason)
+    return judge_write(answer)
+
+
+def _is_failure(row: dict[str, Any]) -> bool:
+    return str(row.get("status", "")).upper() in ("ERROR", "FAILED", "FAILURE")
 
 
 def _accepted(answer: Answer, order_id: str) -> Verdict:
@@ -86,7 +102,7 @@ def read_list(answer: Answer, what: str) -> list[dict[str, Any]]:
     document = _content(answer, what)
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise BrokerUnavailable(f"{what} cannot be read: no list of rows; {answer.reason}")
-    if any(str(row.get("status", "")).upper() == "ERROR" for row in document):
+    if any(_is_failure(row) for row in document):
         raise BrokerUnavailable(f"{what} cannot be read: {answer.reason}")
     return document
 
@@ -106,15 +122,16 @@ def read_one(answer: Answer, what: str) -> dict[str, Any] | None:
         if len(document) > 1:
             raise BrokerUnavailable(f"{what} cannot be read: {len(document)} rows for one id")
         document = document[0]
-    if not isinstance(document, dict):
+    # Dhan has answered errors as a list of one object with HTTP 200 (recorded: ip/getIP).
+    if not isinstance(document, dict) or _is_failure(document):
         raise BrokerUnavailable(f"{what} cannot be read: no object; {answer.reason}")
     return document
 
 
 def is_absent(answer: Answer) -> bool:
     """Say whether a look-up was answered with "no such order" (which is no proof: it also answers so in TRANSIT)."""
-    code, _, message = error_of(answer.document)
-    return answer.status in (400, 404) and code == "DH-906" and not _is_token(code, message)
+    code, _, _ = error_of(answer.document)
+    return answer.status in (400, 404) and code == "DH-906" and not says_token(answer.document)
 
 
 def _content(answer: Answer, what: str) -> Any:
@@ -123,7 +140,3 @@ def _content(answer: Answer, what: str) -> Any:
         reason = " ".join((code, message)) if code else answer.reason
         raise BrokerUnavailable(f"{what} cannot be read: {reason}; try again")
     return answer.document
-
-
-def _is_token(code: str, message: str) -> bool:
-    return code in _TOKEN_CODES or "token" in message.lower()

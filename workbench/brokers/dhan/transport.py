@@ -5,22 +5,23 @@ calls ``dhan_http.get | post | put | delete``; :class:`Transport` has that face,
 (``status, remarks, data``) and adds under ``answer`` what really happened on the wire: nothing left, somebody answered
 (with HTTP status and raw body), or nobody did.
 
-Invariants: one call of the library is at most one request on the wire (no retries, no redirects); a method and path
-that the endpoint's list does not name never leaves; neither ``repr`` nor a reason shows the token.
+Reads wait for their turn (`pace`) and are asked again, a few times, when a server failed or nobody answered.
+
+Invariants: a write is at most one request on the wire (no retries, no redirects); a method and path that the
+endpoint's list does not name never leaves; neither ``repr`` nor a reason shows the token.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
+import random
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,43 +29,22 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from workbench.brokers.dhan.pace import Pace
+from workbench.brokers.dhan.paths import Endpoint, bucket_of, is_asked_once, is_read, may_leave
+
+__all__ = ["Answer", "Endpoint", "Fate", "Transport", "error_of", "says_too_fast", "says_token"]
+
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 5.0
 MAX_BODY_BYTES = 32 * 1024 * 1024
+# A read is asked at most so often, and not again when so much time has gone by since it was first asked.
+READ_ATTEMPTS = 3
+RETRY_BUDGET_S = 6.0
+_RETRY_PAUSE_S, _LONGEST_RETRY_PAUSE_S = 0.2, 2.0
 _CHUNK = 65536
 _SHOWN = 200
-
-
-class Endpoint(StrEnum):
-    """What a transport may be used for."""
-
-    DATA = "data"
-    ORDERS = "orders"
-
-
-_ID = r"[A-Za-z0-9_-]+"
-# A paper account has a DATA transport to Dhan: no line of that list can change anything there.
-_ALLOWED: MappingProxyType[Endpoint, tuple[tuple[str, re.Pattern[str]], ...]] = MappingProxyType(
-    {
-        Endpoint.DATA: (
-            ("POST", re.compile(r"/marketfeed/(ltp|ohlc|quote)")),
-            ("POST", re.compile(r"/charts/(historical|intraday|rollingoption)")),
-            ("POST", re.compile(r"/optionchain(/expirylist)?")),
-        ),
-        Endpoint.ORDERS: (
-            ("POST", re.compile(r"/orders")),
-            ("PUT", re.compile(rf"/orders/{_ID}")),
-            ("DELETE", re.compile(rf"/orders/{_ID}")),
-            ("GET", re.compile(rf"/orders(/{_ID})?")),
-            ("GET", re.compile(r"/orders/external/[A-Za-z0-9 _-]+")),
-            ("GET", re.compile(rf"/trades/({_ID})?")),
-            ("GET", re.compile(r"/(positions|holdings|fundlimit)")),
-            ("POST", re.compile(r"/margincalculator")),
-        ),
-    }
-)
 
 
 class Fate(StrEnum):
@@ -93,6 +73,8 @@ class Answer:
         What a person reads; without secrets.
     elapsed_s : float
         Wire time.
+    retry_after_s : float or None
+        The broker's ``Retry-After``, where it gave one in seconds.
     """
 
     fate: Fate
@@ -102,6 +84,7 @@ class Answer:
     is_json: bool = False
     reason: str = ""
     elapsed_s: float = 0.0
+    retry_after_s: float | None = None
 
 
 class Transport:
@@ -116,9 +99,16 @@ class Transport:
         Which methods and paths may leave.
     timeouts_s : (float, float)
         Connect and read; the whole answer may take twice the read time.
-    idle_limit_s : float, optional
+    pace : Pace, optional
+        Turns of the client id, shared by its connections; default without limits.
+
+    Attributes
+    ----------
+    idle_limit_s : float
         A connection that was idle for longer is not used again: a server closes idle ones, and a request that crosses
-        the closing would end unknown. Default 4 s on this machine (uvicorn closes after 5), else 45 s.
+        the closing would end unknown. 4 s on this machine (uvicorn closes after 5), else 45 s.
+    on_token_refused : callable or None
+        Told once, in the calling thread, when the broker refuses the token that is in use.
     """
 
     def __init__(
@@ -129,7 +119,7 @@ class Transport:
         endpoint: Endpoint,
         *,
         timeouts_s: tuple[float, float] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-        idle_limit_s: float | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.client_id = client_id
@@ -137,7 +127,10 @@ class Transport:
         self._token = token
         self._timeouts_s = timeouts_s
         self._is_loopback = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
-        self._idle_limit_s = idle_limit_s if idle_limit_s is not None else (4.0 if self._is_loopback else 45.0)
+        self.idle_limit_s = 4.0 if self._is_loopback else 45.0
+        self.pace = pace if pace is not None else Pace.unlimited()
+        self.on_token_refused: Callable[[str], None] | None = None
+        self._token_refused = ""
         self._lanes = threading.local()
         self.requests = 0
 
@@ -147,6 +140,11 @@ class Transport:
     def renew_token(self, token: str) -> None:
         """Use another access token from the next request on."""
         self._token = token
+
+    @property
+    def idle_left_s(self) -> float:
+        """For how long this thread's connection can still be used; negative without one."""
+        return float(getattr(self._lanes, "used_at", float("-inf"))) + self.idle_limit_s - time.monotonic()
 
     def get(self, endpoint: str) -> dict[str, Any]:
         """GET, as the library calls it."""
@@ -172,7 +170,7 @@ class Transport:
 
     def _call(self, method: str, path: str, payload: dict[str, Any] | None) -> dict[str, Any]:
         bare = path.split("?", 1)[0]
-        if not any(method == verb and pattern.fullmatch(bare) for verb, pattern in _ALLOWED[self.endpoint]):
+        if not may_leave(self.endpoint, method, bare):
             reason = f"{method} {bare} is not among what the {self.endpoint.value} connection may do; nothing was sent"
             return _envelope(Answer(fate=Fate.NOT_SENT, reason=reason))
         body = None
@@ -182,12 +180,49 @@ class Transport:
                 body = json.dumps({**payload, "dhanClientId": self.client_id}, allow_nan=False).encode()
             except (TypeError, ValueError) as error:
                 return _envelope(Answer(fate=Fate.NOT_SENT, reason=f"{method} {bare}: cannot be written: {error}"))
-        return _envelope(self._send(method, path, body))
+        return _envelope(self._read(method, path, body) if is_read(method, bare) else self._send(method, path, body))
+
+    def _read(self, method: str, path: str, body: bytes | None) -> Answer:
+        """Ask until there is an answer worth having, a few times at most."""
+        bare = path.split("?", 1)[0]
+        bucket, unique = bucket_of(method, bare), f"{bare} {body!r}" if is_asked_once(bare) else ""
+        began = time.monotonic()
+        attempt = 1
+        while True:
+            no_turn = self.pace.read_turn(bucket, unique=unique)
+            if no_turn:
+                return Answer(fate=Fate.NOT_SENT, reason=f"{method} {bare}: {no_turn}")
+            asked_at = self.pace.clock()
+            answer = self._send(method, path, body)
+            pause_s = min(_RETRY_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_RETRY_PAUSE_S) * random.uniform(0.5, 1.0)
+            late = time.monotonic() + pause_s - began > RETRY_BUDGET_S
+            if not _may_be_better(answer) or late or attempt >= READ_ATTEMPTS:
+                break
+            time.sleep(pause_s)
+            attempt += 1
+        if self.endpoint is Endpoint.ORDERS and 200 <= answer.status <= 299 and answer.is_json:
+            self.pace.circuit.read_answered(asked_at)
+        return answer
 
     def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+        sent_at, token = self.pace.clock(), self._token
+        answer = self._exchange(method, path, body, token)
+        if says_too_fast(answer):
+            bucket = bucket_of(method, path.split("?", 1)[0])
+            self.pace.refused(bucket, sent_at=sent_at, retry_after_s=answer.retry_after_s)
+        if says_token(answer.document) and token == self._token != self._token_refused:
+            # Told once for each token; an answer to a token that was renewed meanwhile says nothing of the new one.
+            self._token_refused = token
+            if self.on_token_refused is not None:
+                self.on_token_refused(self._safe(" ".join(error_of(answer.document)[::2])))
+        elif token == self._token_refused and 200 <= answer.status <= 299:
+            self._token_refused = ""  # it was good after all, so that its next refusal is news
+        return answer
+
+    def _exchange(self, method: str, path: str, body: bytes | None, token: str) -> Answer:
         session = self._session()
         headers = {
-            "access-token": self._token,
+            "access-token": token,
             "client-id": self.client_id,
             "Content-type": "application/json",
             "Accept": "application/json",
@@ -205,7 +240,7 @@ class Transport:
                 stream=True,
             )
             with response:
-                content = self._read(response, started + 2 * self._timeouts_s[1])
+                content = self._content(response, started + 2 * self._timeouts_s[1])
         except (requests.RequestException, HTTPError, OSError) as error:
             session.close()
             fate = Fate.NOT_SENT if _never_left(error) else Fate.UNANSWERED
@@ -222,6 +257,7 @@ class Transport:
             is_json=is_json,
             reason=f"HTTP {response.status_code}: {self._safe(content[:_SHOWN].decode(errors='replace'))}",
             elapsed_s=self._lanes.used_at - started,
+            retry_after_s=_seconds(response.headers.get("Retry-After", "")),
         )
 
     def _session(self) -> requests.Session:
@@ -234,11 +270,11 @@ class Transport:
             # A proxy may be the way out with the registered address, but never the way to this machine.
             session.trust_env = not self._is_loopback
             self._lanes.session = session
-        elif time.monotonic() - getattr(self._lanes, "used_at", 0.0) > self._idle_limit_s:
+        elif time.monotonic() - getattr(self._lanes, "used_at", 0.0) > self.idle_limit_s:
             session.close()
         return session
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _content(self, response: requests.Response, deadline: float) -> bytes:
         chunks, size = [], 0
         for chunk in _pieces(response):
             size += len(chunk)
@@ -254,6 +290,18 @@ class Transport:
             if secret:
                 text = text.replace(secret, "…")
         return " ".join(text.split())
+
+
+def _may_be_better(answer: Answer) -> bool:
+    """Say whether a read is worth asking again: nobody answered, or a server failed or was too busy."""
+    if answer.fate is not Fate.ANSWERED:
+        return answer.fate is Fate.UNANSWERED
+    # "No holdings" comes as HTTP 500; that is an answer.
+    return says_too_fast(answer) or (500 <= answer.status <= 599 and error_of(answer.document)[0] != "DH-1111")
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if text.strip().isdecimal() else None
 
 
 def _pieces(response: requests.Response) -> Iterator[bytes]:
@@ -326,3 +374,18 @@ def error_of(document: Any) -> tuple[str, str, str]:
         number, message = next(iter(data.items()))
         return str(number), "", str(message)
     return "", "", ""
+
+
+_TOKEN_CODES = frozenset({"DH-901", "807", "808", "809"})
+_RATE_CODES = frozenset({"DH-904", "805"})
+
+
+def says_token(document: Any) -> bool:
+    """Say whether an answer refuses the access token: by its code, or as Dhan's "DH-906 Invalid Token"."""
+    code, _, message = error_of(document)
+    return code in _TOKEN_CODES or (bool(code) and "token" in message.lower())
+
+
+def says_too_fast(answer: Answer) -> bool:
+    """Say whether an answer is about the pace of requests."""
+    return answer.status == 429 or error_of(answer.document)[0] in _RATE_CODES
