@@ -9,8 +9,9 @@ profit less what positions and pending orders block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from workbench.core.instrument import InstrumentKind
@@ -106,6 +107,16 @@ class SimPosition:
         return held
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """A position that ended with its contract; `price` is what it was settled at, rupees a unit."""
+
+    listed: Listed
+    product: str
+    net: int
+    price: Decimal
+
+
 class Account:
     """Positions and funds.
 
@@ -156,18 +167,24 @@ class Account:
             total += _blocked(listed, net, cost, orders_here, spot)
         return to_paisa(total)
 
-    def settle(self, expired: Mapping[tuple[str, str], Decimal]) -> None:
-        """Close the day: expired positions are paid out at their price, the rest is carried to the next day."""
+    def settle(self, day: date, spot: Callable[[str], Decimal]) -> list[Expired]:
+        """Close a day: expired positions are paid out, the rest is carried to the next day."""
         self.start_of_day += self.realised
         carried: dict[tuple[str, str], SimPosition] = {}
+        expired: list[Expired] = []
         for key, position in self.positions.items():
-            if position.net == 0:
+            listed, net = position.listed, position.net
+            expiry = listed.instrument.expiry
+            if net == 0:
                 continue
-            if key in expired:
-                self.start_of_day += position.unrealised(expired[key])
+            if expiry is not None and expiry <= day:
+                price = _settlement(listed, spot(listed.instrument.symbol))
+                self.start_of_day += position.unrealised(price)
+                expired.append(Expired(listed=listed, product=position.product, net=net, price=price))
             else:
                 carried[key] = position.carried()
         self.positions = carried
+        return expired
 
     def convert(self, key: tuple[str, str], product: str, quantity: int) -> None:
         """Move units held, at their average price, from one product to another."""
@@ -179,14 +196,14 @@ class Account:
         there = self.positions.setdefault(target, SimPosition(listed=position.listed, product=product))
         there.take(side, quantity, average)
 
-    @staticmethod
-    def settlement(listed: Listed, spot: Decimal) -> Decimal:
-        """Give what a contract pays at its expiry, rupees a unit: the intrinsic value, or the underlying's price."""
-        instrument = listed.instrument
-        if instrument.strike is None or instrument.right is None:
-            return spot
-        inside = spot - instrument.strike if instrument.right.value == "CE" else instrument.strike - spot
-        return max(ZERO, inside)
+
+def _settlement(listed: Listed, spot: Decimal) -> Decimal:
+    """Give what a contract pays at its expiry, rupees a unit: the intrinsic value, or the underlying's price."""
+    instrument = listed.instrument
+    if instrument.strike is None or instrument.right is None:
+        return spot
+    inside = spot - instrument.strike if instrument.right.value == "CE" else instrument.strike - spot
+    return max(ZERO, inside)
 
 
 def margin_of(listed: Listed, side: Side, quantity: int, price: Decimal, spot: Decimal) -> Decimal:

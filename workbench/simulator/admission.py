@@ -143,6 +143,11 @@ def _stop_the_wrong_way(order: SimOrder) -> str | None:
     return f"RMS:{order.order_id}:Trigger price of a stop loss {order.side.value} cannot be {word} its limit"
 
 
+def products_of(listed: Listed) -> tuple[str, ...]:
+    """Give the products in which an instrument can be held."""
+    return _DERIVATIVE_PRODUCTS if is_derivative(listed.instrument.kind) else ("CNC", "INTRADAY", "MTF")
+
+
 def price_band(listed: Listed, level: Level) -> tuple[Decimal, Decimal]:
     """Give the lowest and highest price that the exchange takes, rupees.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from workbench.core.matching import MatchFill
 from workbench.core.money import ZERO
 from workbench.core.session import Session
 from workbench.core.signal import Side
-from workbench.simulator.account import Account
+from workbench.simulator.account import Account, Expired
 from workbench.simulator.admission import (
     Refused,
     Terms,
@@ -33,7 +33,6 @@ from workbench.simulator.admission import (
 from workbench.simulator.changes import change, protect
 from workbench.simulator.floor import Floor, Prices
 from workbench.simulator.limits import Answer
-from workbench.simulator.listing import Listed
 from workbench.simulator.orders import MOST_MODIFICATIONS, Leg, SimOrder, Status, Trade, WireType
 
 _MARGIN_TEXT = "RMS:{}:Margin Exceeds, Required:{:.2f}, Available:{:.2f}"
@@ -53,16 +52,6 @@ class Annex(Protocol):
     def clear(self, status: Status, reason: str, product: str | None) -> None:
         """End what waits, of one product or of all."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expired:
-    """A position that ended with its contract; `price` is what it was settled at, rupees a unit."""
-
-    listed: Listed
-    product: str
-    net: int
-    price: Decimal
 
 
 class Desk:
@@ -272,18 +261,7 @@ class Desk:
 
     def settle(self) -> list[Expired]:
         """Carry the account into the next day; give the positions that ended with their contract."""
-        day = self.session.date
-        gone = {
-            key: self.account.settlement(each.listed, self.spot(each.listed.instrument.symbol))
-            for key, each in self.account.positions.items()
-            if each.listed.instrument.expiry is not None and each.listed.instrument.expiry <= day and each.net
-        }
-        held = {key: self.account.positions[key] for key in gone}
-        self.account.settle(gone)
-        return [
-            Expired(listed=each.listed, product=each.product, net=each.net, price=gone[key])
-            for key, each in held.items()
-        ]
+        return self.account.settle(self.session.date, self.spot)
 
     def spot(self, symbol: str) -> Decimal:
         """Give the price of an underlying, rupees."""

@@ -27,6 +27,8 @@ from workbench.simulator.limits import RateLimits
 from workbench.simulator.listing import Listed, Listing
 from workbench.simulator.market import Market, trading_session
 from workbench.simulator.orders import SimOrder
+from workbench.simulator.pnl_exit import PnlExit
+from workbench.simulator.statements import Statements
 from workbench.simulator.super_orders import SuperOrders
 from workbench.simulator.tokens import LIFE_S, MINT_EVERY_S, Login, TokenKind, Tokens
 from workbench.simulator.updates import UpdateHub
@@ -140,6 +142,8 @@ class Simulator:
         self.account = Account(config.starting_funds)
         self.desk = Desk(self.account, self._changed, config.first_number, client_id=config.client_id)
         self.super_orders = SuperOrders(self.desk)
+        self.pnl_exit = PnlExit(self.desk)
+        self.statements = Statements(self.account, charges)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}
         self.open_day(market.first_day)
 
@@ -198,9 +202,14 @@ class Simulator:
         following = self.market.next_day(self.day)
         if following is None:
             return False
-        self.desk.settle()
+        self.settle()
         self.open_day(following)
         return True
+
+    def settle(self) -> None:
+        """Carry the account over the night: expired contracts are paid out, the day is billed."""
+        expired = self.desk.settle()
+        self.statements.close_day(self.day, self.desk.trades, expired)
 
     def pricer(self, symbol: str, day: date) -> OptionPricer:
         """Give the model of an underlying's derivatives on a day."""

@@ -16,6 +16,7 @@ from workbench.core.money import ZERO
 from workbench.core.signal import Side
 from workbench.simulator.account import SimPosition
 from workbench.simulator.orders import Leg, SimOrder, Status, Trade, WireType
+from workbench.simulator.statements import Billed
 from workbench.simulator.super_orders import SuperLeg, SuperOrder
 
 Row = dict[str, Any]
@@ -149,6 +150,25 @@ def trade_row(trade: Trade, client_id: str) -> Row:
         "updateTime": stamp(trade.time),
         "exchangeTime": stamp(trade.time),
         **_derivative(instrument),
+    }
+
+
+def history_row(billed: Billed, client_id: str) -> Row:
+    """Give one row of the trade history: a trade with what it cost; times of the night before are not kept."""
+    costs, trade = billed.charges, billed.trade
+    return {
+        **trade_row(trade, client_id),
+        "createTime": "NA",
+        "updateTime": "NA",
+        "exchangeTime": stamp(trade.time),
+        "isin": "NA",
+        "instrument": instrument_type(trade.order.listed.instrument),
+        "sebiTax": float(costs.sebi),
+        "stt": float(costs.stt),
+        "brokerageCharges": float(costs.brokerage),
+        "serviceTax": float(costs.gst),
+        "exchangeTransactionCharges": float(costs.exchange_txn),
+        "stampDuty": float(costs.stamp),
     }
 
 
