@@ -127,10 +127,18 @@ def _deployments(commands: Commands) -> None:
     daily = _command(report, "daily", "report_daily", "write the report of a day as HTML")
     daily.add_argument("--date", required=True, metavar="D")
     _json(daily)
+    export = _command(commands, "export", "export", "write a day's trades and fills as CSV and JSON")
+    export.add_argument("--date", required=True, metavar="D")
+    export.add_argument("--to", metavar="FOLDER", help="lay copies there")
+    _json(export)
     notify = commands.add_parser("notify", help="notices to your phone").add_subparsers(metavar="ACTION", required=True)
     _json(_command(notify, "test", "notify_test", "send one notice to every address that is set"))
     doctor = _command(commands, "doctor", "doctor", "check this installation and the running workbench")
+    doctor.add_argument("--mode", choices=("practice", "paper", "live"), help="default: that of workbench.yaml")
     _json(doctor)
+    login = _command(commands, "login", "login", "find or make Dhan's access token and keep it in the keyring")
+    login.add_argument("--new", action="store_true", help="make one though the present one is good: that one ends")
+    _json(login)
     for name, text in (
         ("halt", "refuse every further entry; exits go on"),
         ("resume", "allow entries again"),

@@ -125,6 +125,16 @@ def operate(args: argparse.Namespace) -> int:
     return _print(argparse.Namespace(json=False), _client().post(f"/api/{args.action}", {"reason": "command line"}))
 
 
+def export(args: argparse.Namespace) -> int:
+    """``workbench export``."""
+    from workbench.bootstrap.reporting import export as export_day
+
+    wanted = day(args.date, "--date")
+    if wanted is None:
+        raise BadInput("give the day: --date YYYY-MM-DD")
+    return _print(args, export_day(data_dir(), wanted, Path(args.to) if args.to else None, _client()))
+
+
 def notify_test(args: argparse.Namespace) -> int:
     """``workbench notify test``."""
     from workbench.bootstrap.notifying import try_out
@@ -146,11 +156,35 @@ def report_daily(args: argparse.Namespace) -> int:
 
 def doctor(args: argparse.Namespace) -> int:
     """``workbench doctor``."""
-    from workbench.bootstrap.doctor import examine
+    from workbench.bootstrap.doctor import Patient, examine
+    from workbench.bootstrap.places import Places
+    from workbench.config import Mode
+    from workbench.reference import calendar
 
-    findings = examine(data_dir(), load(), _client())
-    _print(args, {"ok": all(item["ok"] for item in findings), "checks": findings})
-    return 0 if all(item["ok"] for item in findings) else 1
+    config = load()
+    mode = Mode(args.mode) if args.mode else config.trading.mode
+    readiness = examine(
+        Patient(
+            data=data_dir(),
+            config=config,
+            mode=mode,
+            client=_client(),
+            places=Places.of_environment(),
+            calendar=calendar(),
+        )
+    )
+    _print(args, readiness.to_dict())
+    return 0 if readiness.ok else 1
+
+
+def login(args: argparse.Namespace) -> int:
+    """``workbench login``."""
+    from workbench.bootstrap.logging_in import given_token, log_in, token_ways
+    from workbench.bootstrap.places import Places
+
+    secrets_, places = load().secrets, Places.of_environment()
+    ways = token_ways(secrets_, data_dir(), rest=places.rest, auth=places.auth)
+    return _print(args, log_in(ways, given_token(secrets_), new=args.new))
 
 
 def up(args: argparse.Namespace) -> int:

@@ -5,44 +5,126 @@ Invariant: it only looks; nothing is changed, nothing is sent to a broker.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from workbench import strategies
 from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient, EngineNotRunning
 from workbench.bootstrap.desk import today
-from workbench.config import Config
-from workbench.core.errors import UnknownSession, WorkbenchError
+from workbench.bootstrap.findings import Blocks, Finding, Readiness
+from workbench.bootstrap.logging_in import given_token, needed_until, token_ways
+from workbench.bootstrap.places import Places
+from workbench.brokers.dhan.token_store import TokenStore
+from workbench.config import Config, Mode
+from workbench.core.errors import BrokerUnavailable, UnknownSession, WorkbenchError
 from workbench.core.instrument import Segment
-from workbench.reference import calendar
+from workbench.core.session import IST, Calendar
 
-Finding = dict[str, Any]
+_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+
+Check = tuple[str, Callable[[], str], Blocks]
 
 
-def examine(data: Path, config: Config, client: EngineClient) -> list[Finding]:
-    """Run every check; each finding has `check`, `ok`, `detail` and, where not ok, `way_out`."""
-    checks: list[tuple[str, Callable[[], str]]] = [
-        ("python", _python),
-        ("configuration", lambda: f"mode {config.trading.mode.value}, entries enabled: {config.trading.enabled}"),
-        ("data folder", lambda: _folder(data)),
-        ("bars", lambda: _bars(data)),
-        ("sessions", _sessions),
-        ("deployments", lambda: _deployments(data)),
-        ("engine", lambda: _engine(client)),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """What is looked at.
+
+    Parameters
+    ----------
+    data : Path
+    config : Config
+    mode : Mode
+        Practice asks nothing of Dhan.
+    client : EngineClient
+    places : Places
+        Dhan's, or a simulator's in its place.
+    calendar : Calendar
+    now : callable
+        This machine's clock.
+    store : TokenStore, optional
+        Another keyring than the system's.
+    """
+
+    data: Path
+    config: Config
+    mode: Mode
+    client: EngineClient
+    places: Places
+    calendar: Calendar
+    now: Callable[[], datetime] = wall_clock
+    store: TokenStore | None = None
+
+
+def examine(patient: Patient) -> Readiness:
+    """Run every check of a mode."""
+    config, data = patient.config, patient.data
+    checks: list[Check] = [
+        ("python", _python, Blocks.ALL),
+        ("configuration", lambda: f"mode {config.trading.mode.value}, entries: {config.trading.enabled}", Blocks.ALL),
+        ("data folder", lambda: _folder(data), Blocks.ALL),
+        ("bars", lambda: _bars(patient), Blocks.NOTHING),
+        ("deployments", lambda: _deployments(data), Blocks.NOTHING),
+        ("engine", lambda: _engine(patient.client), Blocks.NOTHING),
     ]
-    return [_run(name, check) for name, check in checks]
+    findings = [_run(*check) for check in checks]
+    if patient.mode is Mode.PRACTICE:
+        findings.append(_run("sessions", lambda: _sessions(patient.calendar, today()), Blocks.LIVE))
+    else:
+        findings += _of_the_market(patient)
+    return Readiness(mode=patient.mode, findings=findings)
 
 
-def _run(name: str, check: Callable[[], str]) -> Finding:
+def _of_the_market(patient: Patient) -> list[Finding]:
+    """Look at what paper and live need: the day's sessions and contracts, and the broker."""
     try:
-        return {"check": name, "ok": True, "detail": check()}
+        day = _trading_day(patient)
+    except BrokerUnavailable as error:
+        return [_not_right("broker", error, Blocks.PAPER)]
+    findings = [
+        _run("sessions", lambda: _sessions(patient.calendar, day), Blocks.LIVE),
+        _run("instrument master", lambda: _master(patient.data, patient.calendar, day), Blocks.LIVE),
+    ]
+    secrets, places = patient.config.secrets, patient.places
+    try:
+        ways = token_ways(secrets, patient.data, rest=places.rest, auth=places.auth, store=patient.store)
+    except WorkbenchError as error:
+        return [*findings, _not_right("login", error, Blocks.PAPER)]
+    found = ways.look(given_token(secrets), patient.now())
+    if found is None:
+        can = "; PIN and TOTP secret are there, so one is made at the start" if ways.can_mint else ""
+        detail = f"there is none of client …{ways.wire.client_id[-3:]}{can}"
+        return [*findings, Finding.bad("token", detail, "run workbench login", blocks=Blocks.PAPER)]
+    findings.append(Finding.good("login", f"token from {found.source.value}; can be made anew: {ways.can_mint}"))
+    until = needed_until(patient.calendar, patient.now())
+    asked = examine_broker(ways.wire, found.value, base_url=places.rest, needed_until=until, now=patient.now)
+    return [*findings, *asked]
+
+
+def _trading_day(patient: Patient) -> date:
+    """Give the day on which the broker is: a simulator in Dhan's place has a day of its own."""
+    if not patient.places.is_simulated:
+        return patient.now().astimezone(IST).date()
+    return datetime.fromisoformat(patient.places.clock_facts(patience_s=2.0)["now"]).date()
+
+
+def _run(name: str, check: Callable[[], str], blocks: Blocks) -> Finding:
+    try:
+        return Finding.good(name, check())
     except (WorkbenchError, OSError) as error:
-        detail, _, way_out = str(error).partition("; ")
-        return {"check": name, "ok": False, "detail": detail, "way_out": way_out}
+        return _not_right(name, error, blocks)
+
+
+def _not_right(name: str, error: Exception, blocks: Blocks) -> Finding:
+    detail, _, way_out = str(error).partition("; ")
+    return Finding.bad(name, detail, way_out or "see docs/runbook.md", blocks=blocks)
 
 
 def _python() -> str:
@@ -55,24 +137,56 @@ def _folder(data: Path) -> str:
         return str(data)
 
 
-def _bars(data: Path) -> str:
+def _bars(patient: Patient) -> str:
     from workbench.data.bar_store import BarStore
 
-    store = BarStore(data / "bars", calendar())
-    symbols = store.symbols()
+    symbols = BarStore(patient.data / "bars", patient.calendar).symbols()
     return ", ".join(symbols) if symbols else "none stored; practice on a synthetic market needs none"
 
 
-def _sessions() -> str:
-    day = today()
+def _sessions(known: Calendar, day: date) -> str:
+    newer = "install a newer version of the workbench, whose tables have them"
+    if not known.knows(Segment.NSE_FNO, day):
+        raise WorkbenchError(f"no session rows for the year {day.year}: nothing is traded on a guess; {newer}")
+    session = known.session(Segment.NSE_FNO, day)
     try:
-        following = calendar().next_session(Segment.NSE_FNO, day)
+        following = known.next_session(Segment.NSE_FNO, day)
     except UnknownSession as error:
+        raise WorkbenchError(f"no sessions known after {day}: {error}; {newer}") from None
+    if session is not None and not session.times_confirmed:
         raise WorkbenchError(
-            f"no sessions known after {day}: {error}; install a newer version of the workbench"
-        ) from None
-    note = "" if following.times_confirmed else " (hours not confirmed: live trading is refused on it)"
-    return f"next session of NSE F&O: {following.date}{note}"
+            f"the hours of {day} are not confirmed ({session.note or session.source}); trade it by hand, or install a "
+            "version whose tables have them"
+        )
+    note = "" if following.times_confirmed else " (its hours are not confirmed: live trading is refused on it)"
+    present = f"{day} {session.open:%H:%M} to {session.close:%H:%M}" if session else f"{day} is no trading day"
+    return f"{present}; next session of NSE F&O: {following.date}{note}"
+
+
+def _master(data: Path, known: Calendar, day: date) -> str:
+    folder = data / "instruments"
+    newest = newest_master(folder)
+    way_out = "workbench up fetches the day's at its start; if that fails, check the connection to images.dhan.co"
+    if newest is None:
+        raise WorkbenchError(f"no instrument master in {folder}; {way_out}")
+    wanted = (
+        day if known.session(Segment.NSE_FNO, day) is not None else known.previous_session(Segment.NSE_FNO, day).date
+    )
+    if newest < wanted:
+        raise WorkbenchError(f"the newest instrument master is of {newest}, older than trading day {wanted}; {way_out}")
+    return f"of {newest}"
+
+
+def newest_master(folder: Path) -> date | None:
+    """Give the day of the newest instrument master of Dhan's in a folder; it stands in the file's name."""
+    days = []
+    for file in folder.glob("*.csv*") if folder.is_dir() else ():
+        named = _DAY.search(file.name)
+        if named is None or ".part" in file.name or file.name.startswith("practice"):
+            continue
+        with contextlib.suppress(ValueError):  # 2026-99-99 is somebody else's file
+            days.append(date.fromisoformat(named.group()))
+    return max(days, default=None)
 
 
 def _deployments(data: Path) -> str:

@@ -19,6 +19,21 @@ from workbench.brokers.dhan.login_wire import LIVE_URL, LoginRefused, LoginWire,
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.session import IST
 
+__all__ = [
+    "LIVE_URL",
+    "Addresses",
+    "FreshToken",
+    "Profile",
+    "addresses_of",
+    "clock_offset_s",
+    "fresh_token",
+    "profile_of",
+    "read_profile",
+    "refuse_if_told",
+    "token_expiry",
+    "token_hours_left",
+]
+
 _HALF_SECOND = timedelta(milliseconds=500)
 
 

@@ -6,6 +6,8 @@ nothing is written anywhere.
 
 from __future__ import annotations
 
+import contextlib
+
 import keyring
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringError
@@ -52,13 +54,23 @@ class TokenStore:
         NoKeyring
             There is none, it is locked, or it would keep the token in plain sight.
         """
+        return self._put(self._name, token)
+
+    def prove(self) -> str:
+        """Give the keyring's name if it keeps what it is given; for whoever is about to make a token for it."""
+        name = self._put("proof", "kept")
+        with contextlib.suppress(KeyringError):  # it keeps, which was the question
+            self._ring().delete_password(SERVICE, "proof")
+        return name
+
+    def _put(self, name: str, text: str) -> str:
         ring = self._ring()
         kind = type(ring).__name__
         if "plaintext" in kind.lower():
             raise NoKeyring(f"the keyring of this machine ({kind}) writes plain files; nothing was stored; {_WAY_OUT}")
         try:
-            ring.set_password(SERVICE, self._name, token)
-            kept = ring.get_password(SERVICE, self._name) == token
+            ring.set_password(SERVICE, name, text)
+            kept = ring.get_password(SERVICE, name) == text
         except KeyringError as error:
             raise NoKeyring(
                 f"no keyring on this machine takes the token ({type(error).__name__}); nothing was stored; {_WAY_OUT}"

@@ -57,7 +57,7 @@ class TokenWays:
     """
 
     def __init__(self, wire: LoginWire, store: TokenStore, minter: Minter | None = None) -> None:
-        self.wire, self._store, self._minter = wire, store, minter
+        self.wire, self.store, self._minter = wire, store, minter
         self._minted: set[str] = set()
         self._dead: set[str] = set()
 
@@ -68,6 +68,10 @@ class TokenWays:
     def can_mint(self) -> bool:
         """PIN and TOTP secret are there."""
         return self._minter is not None
+
+    def without_minting(self) -> TokenWays:
+        """Give the ways that make no token."""
+        return TokenWays(self.wire, self.store)
 
     def look(self, given: str | None, now: datetime) -> FoundToken | None:
         """Give the first token that has not ended, as far as it says itself; else an ended one; asks nobody."""
@@ -98,7 +102,7 @@ class TokenWays:
         raise refused or NoWay(NOTHING_THERE)
 
     def _there(self, given: str | None) -> list[FoundToken]:
-        both = ((given, TokenSource.GIVEN), (self._store.read(), TokenSource.KEYRING))
+        both = ((given, TokenSource.GIVEN), (self.store.read(), TokenSource.KEYRING))
         return [FoundToken(value=value, source=source) for value, source in both if value]
 
     def check(self, token: str) -> datetime | None:
@@ -127,7 +131,7 @@ class TokenWays:
 
     def elsewhere(self, token: str) -> FreshToken | None:
         """Give the keyring's token if it is another than this one and Dhan takes it."""
-        kept = self._store.read()
+        kept = self.store.read()
         if kept is None or kept == token or kept in self._dead:
             return None
         try:
@@ -148,6 +152,6 @@ class TokenWays:
 
     def _keep(self, made: FreshToken) -> None:
         try:
-            self._store.write(made.value)
+            self.store.write(made.value)
         except NoKeyring as error:
             log.info("the new token is kept by this process only: %s", error)
