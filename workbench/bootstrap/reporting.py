@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,20 @@ def daily(data: Path, day: dt.date, client: EngineClient) -> dict[str, Any]:
         exported = export_from_journal(data, day)
     html = render_daily(data / "reports" / day.isoformat())
     return {"day": day.isoformat(), "export": exported, "html": str(html)}
+
+
+def export(data: Path, day: dt.date, to: Path | None, client: EngineClient) -> dict[str, Any]:
+    """Export a day (JSON, Parquet, CSV) and, where `to` is given, lay the tables and the log there too."""
+    try:
+        exported = client.post("/api/report", {"day": day.isoformat()})
+    except EngineNotRunning:
+        exported = export_from_journal(data, day)
+    source = data / "reports" / day.isoformat()
+    files = [source / name for name in ("trades.csv", "tradebook.csv", "day.json")]
+    if to is not None:
+        to.mkdir(parents=True, exist_ok=True)
+        files = [Path(shutil.copyfile(file, to / f"{day.isoformat()}-{file.name}")) for file in files]
+    return {**exported, "files": [str(file) for file in files]}
 
 
 def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:

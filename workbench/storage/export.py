@@ -1,8 +1,9 @@
 """The day export: what the daily report reads, written by the engine to ``reports/DATE/`` as JSON and Parquet.
 
 ``day.json`` holds everything; ``trades``, ``fills``, ``decisions`` and ``equity`` also stand as Parquet of the same
-name. Money and prices are exact decimals: text in JSON, decimal128 in Parquet. The key ``priced_by_model`` marks prices
-that come from the pricing model and not from a market.
+name, and ``trades.csv`` and ``tradebook.csv`` (the fills) are for a spreadsheet. Money and prices are exact decimals:
+text in JSON, decimal128 in Parquet. The key ``priced_by_model`` marks prices that come from the pricing model and not
+from a market.
 
 Invariant: every number comes from the day's ledger, so the report equals page and API to the paisa.
 """
@@ -28,6 +29,7 @@ from workbench.core.pnl import charges_so_far
 from workbench.core.ports import JournalEntry
 from workbench.storage.ledger import DayLedger, DecisionRow, FillRow, Trade
 from workbench.storage.tape import Hole, TapeRecord
+from workbench.storage.tradebook import to_csv
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,6 +101,8 @@ def export_day(
     }
     for name, (kind, rows) in tables.items():
         _write_parquet(target / f"{name}.parquet", kind, rows)
+    for name, kind, rows in (("trades", Trade, ledger.trades), ("tradebook", FillRow, ledger.fills)):
+        _replace(target / f"{name}.csv", to_csv(kind, rows).encode())
     _replace(target / "day.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
     return DayExport(folder=target, day=day, trades=len(ledger.trades), net=ledger.net)
 
