@@ -6,7 +6,7 @@ Invariant: it holds no number of its own; P&L and trades come from the ledger, p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from datetime import time as time_of_day
@@ -34,25 +34,49 @@ class FeedWatch:
     stale_after_s : float or None
         Real seconds without any quote in an open market that make it stale. None for practice, whose market may stand
         still: there only the connection counts.
+    monotonic : callable
+        Wire time.
     """
 
-    def __init__(self, stale_after_s: float | None = 5.0) -> None:
+    def __init__(self, stale_after_s: float | None = 5.0, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.stale_after_s = stale_after_s
         self.connected = False
         self.orders_connected = False
         self.reason = "not connected yet"
         self.orders_reason = "not connected yet"
+        self._monotonic = monotonic
         self._last_quote: float | None = None
+        self._ticking: dict[str, float | None] = {}
+        self._are_due: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
 
     @property
-    def age_s(self) -> float | None:
-        """Real seconds since the last quote."""
-        return None if self._last_quote is None else time.monotonic() - self._last_quote
+    def last_quote_at(self) -> float | None:
+        """Wire time of the newest quote; with instruments that must tick, of the one that is silent longest."""
+        if not self._ticking or not self._are_due():
+            return self._last_quote
+        seen = [at for at in self._ticking.values() if at is not None]
+        return min(seen) if len(seen) == len(self._ticking) else None
 
-    def saw_quote(self, received: float) -> None:
-        """Note a quote's monotonic receive time."""
+    @property
+    def age_s(self) -> float | None:
+        """Real seconds since the last quote; with instruments that must tick, of the one that is silent longest."""
+        last = self.last_quote_at
+        return None if last is None else self._monotonic() - last
+
+    def must_tick(self, keys: Iterable[str], are_due: Callable[[], bool] = lambda: True) -> None:
+        """Ask of each of these liquid instruments (underlyings) that it ticks by itself, while `are_due` says so.
+
+        Options outlive their index by some minutes each day, so an index is due only until its own end.
+        """
+        self._ticking = {key: self._ticking.get(key) for key in keys}
+        self._are_due = are_due
+
+    def saw_quote(self, received: float, key: str = "") -> None:
+        """Note a quote's monotonic receive time, and of which instrument it is."""
         self._last_quote = received
+        if key in self._ticking:
+            self._ticking[key] = received
 
     def feed_state(self, up: bool, reason: str) -> None:
         """Note that the feed connected or was lost."""
