@@ -1,5 +1,7 @@
 """The engine process: joins journal, broker adapter, feed, engine and API of one account, and starts them step by step.
 
+It is the same for practice, paper and live; what differs stands in its venue.
+
 Invariant: the engine says it is ready only after all eight steps; whatever fails before that ends the process.
 """
 
@@ -10,46 +12,31 @@ import asyncio
 import datetime as dt
 import gc
 import logging
-import os
 import sys
+from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from workbench.bootstrap import deployments as promoted
-from workbench.bootstrap.practice import (
-    BACKOFF_S,
-    PRACTICE_CLIENT,
-    PRACTICE_TOKEN,
-    RUN_VARIABLE,
-    Addresses,
-    limits_of,
-    show,
-)
+from filelock import FileLock, Timeout
+
+from workbench.bootstrap.notifying import notifier_of
+from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
-from workbench.brokers.dhan.adapter import DhanBroker
-from workbench.brokers.dhan.client import DhanClient
-from workbench.brokers.dhan.login import read_profile
-from workbench.brokers.dhan.order_updates import DhanOrderUpdates
-from workbench.brokers.dhan.transport import Endpoint
+from workbench.bootstrap.venue import Host, Moved, Mover, Venue, until
 from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.engine import Engine, EngineConfig
-from workbench.core.errors import BrokerUnavailable, WorkbenchError
+from workbench.core.errors import BadInput, BrokerUnavailable
 from workbench.core.legs import Listings
-from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
+from workbench.core.messages import BrokerOrder, Operator, OperatorOrdered, TakeSnapshot
 from workbench.data.dhan_history import DhanHistory
-from workbench.data.feed import DhanFeed
-from workbench.data.instruments import InstrumentMaster, install_master
-from workbench.data.master_download import download_master
 from workbench.live.admin_token import admin_token
 from workbench.live.alerts import AlertDesk
 from workbench.live.api import create_app
-from workbench.live.clock import PracticeClock
 from workbench.live.day import TradingDay, second_hand
 from workbench.live.lanes import OrderLanes
-from workbench.live.practice_link import PracticeLink
 from workbench.live.runner import Runner
 from workbench.live.schedule import DaySchedule
 from workbench.live.server import ApiServer, catch_end
@@ -57,8 +44,7 @@ from workbench.live.signal_source import SignalSource
 from workbench.live.startup import StartUp, StartUpError
 from workbench.live.supervise import clear_latch, read_latch
 from workbench.live.system import MARKET, FeedWatch, LiveSystem
-from workbench.notify import LogNotifier
-from workbench.reference import calendar, charge_table, contract_table
+from workbench.reference import calendar, charge_table
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.ledger import DayLedger
 from workbench.storage.tape import Tape
@@ -76,17 +62,20 @@ class EngineProcess:
     ----------
     config : Config
     data : Path
+    venue : Venue, optional
+        Practice where none is given.
     """
 
-    def __init__(self, config: Config, data: Path) -> None:
+    def __init__(self, config: Config, data: Path, venue: Venue | None = None) -> None:
         self.config, self.data = config, data
-        self.addresses = Addresses.of(config.server.simulator_port)
-        self.run_name = os.environ.get(RUN_VARIABLE, "")
-        self.account_id = f"practice-{self.run_name}" if self.run_name else "practice"
+        self.venue = venue or PracticeVenue(config, data)
+        self.account_id = self.venue.account_id
         self.start_up = StartUp(show)
-        self.notifier = LogNotifier()
+        self.notifier = notifier_of(config, data)
+        self.watch = FeedWatch(stale_after_s=self.venue.stale_after_s)
         self.deployments: tuple[Deployment, ...] = ()
         self.tasks: list[asyncio.Task[Any]] = []
+        self.folder_lock = FileLock(str(data / "journal" / "engine.lock"))
 
     async def run(self) -> int:
         """Start, serve until told to end, and leave everything in order."""
@@ -108,7 +97,7 @@ class EngineProcess:
         gc.freeze()
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
-        self.tasks.append(asyncio.create_task(self.link.run()))
+        self.tasks.append(asyncio.create_task(self.mover.run()))
         self.tasks.append(asyncio.create_task(self._look_regularly()))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
         await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -127,18 +116,17 @@ class EngineProcess:
     # --- the eight steps ----------------------------------------------------------------------------------------
 
     async def _config(self) -> str:
-        promoted.ensure_practice(self.data, self.config.strategy)
-        self.deployments = tuple(item for item in promoted.load_all(self.data) if item.account == "practice")
-        self.clock = PracticeClock(await asyncio.to_thread(self._market_time))
-        return f"{len(self.deployments)} deployments on the practice account, data in {self.data}"
+        self.deployments = self.venue.choose()
+        words = await asyncio.to_thread(self.venue.begin)
+        self.clock = self.venue.clock
+        return f"{len(self.deployments)} deployments on the {words}, data in {self.data}"
 
     async def _login(self) -> str:
-        await asyncio.to_thread(read_profile, PRACTICE_CLIENT, PRACTICE_TOKEN, base_url=self.addresses.rest)
-        rest = self.addresses.rest
-        self.data_client = DhanClient(rest, PRACTICE_CLIENT, PRACTICE_TOKEN, Endpoint.DATA)
-        client = DhanClient(rest, PRACTICE_CLIENT, PRACTICE_TOKEN, Endpoint.ORDERS)
-        self.broker = DhanBroker(client, self.clock.now)
-        return f"client {PRACTICE_CLIENT} at {self.addresses.root}"
+        words = await asyncio.to_thread(self.venue.log_in)
+        host = Host(watch=self.watch, notifier=self.notifier, start=self._run_beside)
+        await self.venue.connect(host)
+        self.broker = self.venue.wires.broker
+        return words
 
     async def _master(self) -> str:
         self.listings = await asyncio.to_thread(self.load_listings, self.clock.now().date())
@@ -146,24 +134,28 @@ class EngineProcess:
 
     async def _journal(self) -> str:
         folder = self.data / "journal"
-        self.journal = SqliteJournal(folder / "journal.db")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder_lock.acquire(timeout=0)
+        except Timeout:
+            raise BadInput(
+                f"another engine runs on {self.data}; stop it, or set WORKBENCH_DATA to another folder"
+            ) from None
+        self.journal = SqliteJournal(folder / journal_name(self.venue.mode))
         loop = asyncio.get_running_loop()
         self.tape = Tape(self.data / "tape", self.account_id)
         lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
-        self.feed = DhanFeed(self.addresses.ws("/feed"), PRACTICE_CLIENT, PRACTICE_TOKEN, backoff_s=BACKOFF_S)
-        self.updates = DhanOrderUpdates(
-            self.addresses.ws("/order-update"), PRACTICE_CLIENT, PRACTICE_TOKEN, backoff_s=BACKOFF_S
-        )
         self.runner = Runner(
             make_engine=self._make_engine,
             journal=self.journal,
             tape=self.tape,
             ledger=DayLedger(charge_table()),
             lanes=lanes,
-            feed=self.feed,
+            feed=self.venue.wires.market,
             clock=self.clock,
             notifier=self.notifier,
             first_seq=self.journal.last_seq + 1,
+            dry_run=self.venue.dry_run,
         )
         self.journal.start(loop, self.runner.on_journal_failure)
         # The newest day that was opened: after a night's downtime yesterday's book is carried into today.
@@ -198,21 +190,23 @@ class EngineProcess:
         connected = asyncio.Event()
 
         def on_state(up: bool, reason: str) -> None:
-            self.system.watch.feed_state(up, reason)
+            self.watch.feed_state(up, reason)
             if up:
                 connected.set()
 
         def on_orders_state(up: bool, reason: str) -> None:
-            back = up and not self.system.watch.orders_connected
-            self.system.watch.orders_state(up, reason)
+            back = up and not self.watch.orders_connected
+            self.watch.orders_state(up, reason)
             if back:
                 # The socket replays nothing: what was missed is read from the order book.
                 self.runner.lanes.look(TakeSnapshot(reason="order socket connected"))
 
-        self.tasks.append(asyncio.create_task(self.feed.run(self._on_quote, on_state)))
-        self.tasks.append(asyncio.create_task(self.updates.run(self.link.take_order, on_orders_state)))
-        await asyncio.wait_for(connected.wait(), 10)
-        return f"{self.addresses.root}: quotes and order updates"
+        wires = self.venue.wires
+        self._run_beside(wires.market.run(self._on_quote, on_state))
+        self._run_beside(wires.updates.run(self._on_order, on_orders_state))
+        if not await until(connected, 10):
+            raise BrokerUnavailable(f"the market feed did not connect in 10 s: {self.watch.reason}")
+        return f"{wires.feed.url}: quotes and order updates"
 
     async def _webhook(self) -> str:
         self.server = ApiServer(create_app(self.system), self.config.server.engine_port)
@@ -220,7 +214,7 @@ class EngineProcess:
         return self._url
 
     async def _schedule(self) -> str:
-        self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self._speed)
+        self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self.venue.speed)
         self.schedule.start()
         return self._plan_day(self.clock.now().date())
 
@@ -228,40 +222,32 @@ class EngineProcess:
 
     def load_listings(self, day: dt.date) -> Listings:
         """Fetch the day's instrument master, verify it, and keep only the deployed underlyings of it."""
-        folder = self.data / "instruments"
-        folder.mkdir(parents=True, exist_ok=True)
-        fetched, kept = folder / "practice-master.part.csv", folder / "practice-master.csv"
-        kept.unlink(missing_ok=True)  # another practice day lists other contracts: no comparison of row counts
-        download_master(self.addresses.http("/api-data/api-scrip-master-detailed.csv"), fetched)
-        install_master(fetched, kept, underlyings=self._symbols)
-        master = InstrumentMaster.load(kept, self._symbols, on=day)
-        return Listings(master, contract_table())
+        return self.venue.load_listings(self._symbols, day)
 
     def _make_engine(self) -> Engine:
         return Engine(
             EngineConfig(
                 account_id=self.account_id,
-                mode=Mode.PRACTICE,
+                mode=self.venue.mode,
                 deployments=self.deployments,
                 calendar=calendar(),
                 listings=self.listings,
                 charges=charge_table(),
                 limits=limits_of(self.config),
-                id_prefix=f"p{self.run_name[:5]}",
+                id_prefix=self.venue.id_prefix,
             )
         )
 
     def _build_system(self) -> None:
-        watch = FeedWatch(stale_after_s=None)
         desk = AlertDesk(
             deployments=self.deployments,
-            mode=Mode.PRACTICE,
+            mode=self.venue.mode,
             calendar=calendar(),
             max_age_s=self.config.risk.max_alert_age_s,
             spot=self._spot,
-            scope=self.run_name,
+            scope=self.venue.scope,
         )
-        history = DhanHistory(self.data_client.api, self._index, calendar(), self.clock.now)
+        history = DhanHistory(self.venue.wires.data.api, self._index, calendar(), self.clock.now)
         self.source = SignalSource(
             deployments=self.deployments,
             key_of=lambda symbol: self._index(symbol).key,
@@ -273,38 +259,42 @@ class EngineProcess:
         given = self.config.secrets.admin_token
         risk = self.config.risk
         limits = {"max_daily_loss": str(risk.max_daily_loss), "max_trades_per_day": risk.max_trades_per_day}
-        facts = {"mode": "practice", "account": self.account_id, "limits": limits, **self._simulator_facts()}
+        facts = {"mode": self.venue.mode.value, "account": self.account_id, "limits": limits, **self.venue.facts()}
         self.system = LiveSystem(
             runner=self.runner,
-            mode=Mode.PRACTICE,
+            mode=self.venue.mode,
             calendar=calendar(),
             alerts=desk,
-            watch=watch,
+            watch=self.watch,
             admin_token=admin_token(self.data / "journal", given.get_secret_value() if given else None),
             notices=lambda: [
                 {"level": item.level, "text": item.text, "at": item.at.isoformat()} for item in self.notifier.notices
             ],
             report=exporter(self.data, self.journal, self.account_id, facts),
+            token_hours_left=self.venue.hours_left,
             candles=self.source.latest,
         )
         self.day = TradingDay(
             self.system, self.source, load_listings=self.load_listings, on_listings=self._take_listings
         )
-        self.link = PracticeLink(
-            self.addresses.ws("/simulator/sync"),
-            clock=self.clock,
-            feed=self.feed,
-            updates=self.updates,
+        moved = Moved(
             enqueue=self.runner.enqueue,
             drained=self._drained,
             on_second=second_hand(self.system, self.source),
             on_state=self._on_market_state,
         )
+        self.mover: Mover = self.venue.mover(moved)
 
     def _on_quote(self, quote: Quote, received: float) -> None:
-        self.system.watch.saw_quote(received)
+        self.watch.saw_quote(received)
         self.source.on_quote(quote)
-        self.link.take_quote(quote)
+        self.mover.take_quote(quote)
+
+    def _on_order(self, order: BrokerOrder) -> None:
+        self.mover.take_order(order)
+
+    def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
 
     async def _drained(self) -> None:
         await self.source.drained()
@@ -357,17 +347,6 @@ class EngineProcess:
 
         self.runner.listeners.append(listen)
 
-    def _market_time(self) -> dt.datetime:
-        return dt.datetime.fromisoformat(self.addresses.clock_facts()["now"])
-
-    def _speed(self) -> float:
-        return self._pace
-
-    def _simulator_facts(self) -> dict[str, Any]:
-        told = self.addresses.clock_facts()
-        self._pace = 0.0 if told["speed"] == "max" else float(told["speed"])
-        return {"market": told.get("facts", {}), "speed": told["speed"]}
-
     @property
     def _symbols(self) -> tuple[str, ...]:
         return tuple(sorted({item.symbol for item in self.deployments}))
@@ -392,15 +371,34 @@ class EngineProcess:
             self.tape.close()
         if hasattr(self, "journal"):
             await asyncio.to_thread(self.journal.close)
+        await asyncio.to_thread(self.venue.close)
+        if self.notifier.channel is not None:
+            await asyncio.to_thread(self.notifier.channel.close)
+        self.folder_lock.release()
+
+
+def journal_name(mode: Mode) -> str:
+    """Give the file of a mode's journal: paper and live never stand in one file with anything else."""
+    return "journal.db" if mode is Mode.PRACTICE else f"journal-{mode.value}.db"
+
+
+def make_venue(args: argparse.Namespace, config: Config, data: Path) -> Venue:
+    """Give the venue that the command line names; live asks for its confirmation first."""
+    if args.mode == Mode.PAPER.value:
+        from workbench.bootstrap.paper import PaperVenue
+
+        return PaperVenue(config, data)
+    if args.mode == Mode.LIVE.value:
+        from workbench.bootstrap.live_start import live_venue
+
+        return live_venue(config, data, confirmed=args.confirm)
+    return PracticeVenue(config, data)
 
 
 def run(args: argparse.Namespace) -> int:
     """``workbench engine``."""
-    if args.mode != "practice":
-        raise WorkbenchError(
-            f"mode {args.mode} is not carried out by this version yet; practice is: workbench up --mode practice"
-        )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("apscheduler", "websockets", "httpx", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    return asyncio.run(EngineProcess(load(), data_dir()).run())
+    config, data = load(), data_dir()
+    return asyncio.run(EngineProcess(config, data, make_venue(args, config, data)).run())

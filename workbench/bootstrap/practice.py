@@ -1,67 +1,104 @@
-"""The practice broker as the processes see it: where it answers, who they are there, what time it is."""
+"""Practice: a simulator is the market, the broker and the clock."""
 
 from __future__ import annotations
 
-import json
+import datetime as dt
+import os
 import sys
-import time
-import urllib.request
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.places import Places
+from workbench.bootstrap.venue import RUN_VARIABLE, Host, Login, Moved, Wires, fetched_listings, wires_of
+from workbench.brokers.dhan.login import read_profile
 from workbench.config import Config
-from workbench.core.deployment import Limits
-
-RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
-"""Names one run of the practice market: an engine that is started again within it carries its day on."""
-
-SIMULATOR_PATIENCE_S = 30.0
-"""Real seconds to wait for the practice market to answer."""
-
-BACKOFF_S = (0.2, 2.0)
-"""First and longest wait before a socket of the practice market is opened again."""
+from workbench.core.deployment import Deployment, Limits, Mode
+from workbench.core.legs import Listings
+from workbench.live.clock import PracticeClock
+from workbench.live.practice_link import PracticeLink
 
 PRACTICE_CLIENT = "1000000001"
 PRACTICE_TOKEN = "practice-token"  # noqa: S105 - the simulator's, no secret
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the practice broker answers."""
+class PracticeVenue:
+    """The practice account; implements `venue.Venue`.
 
-    root: str
+    Parameters
+    ----------
+    config : Config
+    data : Path
+    """
 
-    @classmethod
-    def of(cls, port: int) -> Addresses:
-        """Addresses of a simulator on this machine."""
-        return cls(f"127.0.0.1:{port}")
+    mode = Mode.PRACTICE
+    dry_run = False
+    stale_after_s: float | None = None
+    clock: PracticeClock
+    wires: Wires
 
-    @property
-    def rest(self) -> str:
-        """REST root."""
-        return f"http://{self.root}/v2"
+    def __init__(self, config: Config, data: Path) -> None:
+        self._config, self._data = config, data
+        self.scope = os.environ.get(RUN_VARIABLE, "")
+        self.account_id = f"practice-{self.scope}" if self.scope else "practice"
+        self.id_prefix = f"p{self.scope[:5]}"
+        self._places = Places.simulator(config.server.simulator_port)
+        self._login = Login(client_id=PRACTICE_CLIENT, token=PRACTICE_TOKEN)
+        self._told: dict[str, Any] = {}
 
-    def http(self, path: str) -> str:
-        """Another HTTP address."""
-        return f"http://{self.root}{path}"
+    def choose(self) -> tuple[Deployment, ...]:
+        """Read the practice deployments; the first two are laid down where they do not exist."""
+        promoted.ensure_practice(self._data, self._config.strategy)
+        return tuple(item for item in promoted.load_all(self._data) if item.account == self.mode.value)
 
-    def ws(self, path: str) -> str:
-        """A socket's address."""
-        return f"ws://{self.root}{path}"
+    def begin(self) -> str:
+        """Ask the simulator for its time."""
+        self._told = self._places.clock_facts()
+        self.clock = PracticeClock(dt.datetime.fromisoformat(self._told["now"]))
+        return "practice account"
 
-    def clock_facts(self) -> dict[str, Any]:
-        """Ask the simulator for its clock; both are started together, so it may still be making its market."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        give_up = time.monotonic() + SIMULATOR_PATIENCE_S
-        while True:
-            try:
-                with opener.open(self.http("/simulator/clock"), timeout=5) as reply:
-                    body: dict[str, Any] = json.loads(reply.read())
-                return body
-            except OSError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.05)
+    def log_in(self) -> str:
+        """Read the profile, as a real login would."""
+        read_profile(PRACTICE_CLIENT, PRACTICE_TOKEN, base_url=self._places.rest)
+        return f"client {PRACTICE_CLIENT} at {self._places.origin}"
+
+    async def connect(self, host: Host) -> None:
+        """Make the clients."""
+        self._host = host
+        self.wires = wires_of(self._places, self._places, self._login, self._login, self.clock.now)
+
+    def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
+        """Fetch the simulator's master of that day."""
+        return fetched_listings(self._places, self._data, symbols, day, name=self.mode.value)
+
+    def mover(self, moved: Moved) -> PracticeLink:
+        """Give the link that follows the simulator second by second."""
+        return PracticeLink(
+            self._places.sync,
+            clock=self.clock,
+            feed=self.wires.feed,
+            updates=self.wires.updates,
+            enqueue=moved.enqueue,
+            drained=moved.drained,
+            on_second=moved.on_second,
+            on_state=moved.on_state,
+        )
+
+    def speed(self) -> float:
+        """Market seconds in a real second; 0 in lockstep."""
+        return 0.0 if self._told["speed"] == "max" else float(self._told["speed"])
+
+    def facts(self) -> dict[str, Any]:
+        """Give the simulator's own facts."""
+        return {"market": self._told.get("facts", {}), "speed": self._told["speed"]}
+
+    def hours_left(self) -> float | None:
+        """Give None: the practice token does not end."""
+        return None
+
+    def close(self) -> None:
+        """End nothing: there is nothing beside the process's own tasks."""
 
 
 def limits_of(config: Config) -> Limits:

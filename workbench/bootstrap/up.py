@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from workbench.bootstrap.desk import day as read_day
-from workbench.bootstrap.practice import RUN_VARIABLE, show
+from workbench.bootstrap.practice import show
+from workbench.bootstrap.venue import RUN_VARIABLE
 from workbench.bootstrap.simulator_process import read_speed
 from workbench.config import Config, data_dir, load
 from workbench.core.errors import BadInput, WorkbenchError

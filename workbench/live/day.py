@@ -104,16 +104,3 @@ def second_hand(
         also(now)
 
     return tick
-
-
-async def beat_by_the_wall(
-    system: LiveSystem, on_second: Callable[[datetime], None], enqueue_beat: Callable[[], None]
-) -> None:
-    """Beat once a second of real time, for paper and live, until cancelled; a beat that is late is not made up for."""
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    while True:
-        due = max(due + 1.0, loop.time())
-        await asyncio.sleep(due - loop.time())
-        on_second(system.now)
-        enqueue_beat()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, cast
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from workbench.core.errors import BrokerUnavailable
 from workbench.core.session import IST
-from workbench.live.clock import PracticeClock, SystemClock
-from workbench.live.day import beat_by_the_wall
+from workbench.live.clock import AffineClock, PracticeClock, SystemClock
+from workbench.live.wall import WallBeat
+from workbench.reference import calendar
 
 
 def test_both_clocks_tell_indian_time() -> None:
@@ -21,6 +21,10 @@ def test_both_clocks_tell_indian_time() -> None:
     assert practice.now().isoformat() == "2022-06-15T09:15:00+05:30"
     practice.set(datetime(2022, 6, 15, 3, 46, tzinfo=UTC))
     assert practice.now().isoformat() == "2022-06-15T09:16:00+05:30"
+
+
+async def no_state(state: str, moment: datetime) -> None:
+    raise AssertionError(f"{state} at {moment}: no market is near")
 
 
 def test_the_beat_follows_real_time_and_does_not_hurry_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,11 +45,67 @@ def test_the_beat_follows_real_time_and_does_not_hurry_after_a_pause(monkeypatch
                 raise asyncio.CancelledError
 
         monkeypatch.setattr(asyncio, "sleep", sleep)
-        system = cast("Any", SimpleNamespace(now=datetime(2022, 6, 15, 10, tzinfo=IST)))
+        beat = WallBeat(
+            clock=PracticeClock(datetime(2022, 6, 12, 10, tzinfo=IST)),  # a Sunday
+            calendar=calendar(),
+            enqueue=lambda _: beats.append(now),
+            on_second=lambda _: None,
+            on_state=no_state,
+        )
         with suppress(asyncio.CancelledError):
-            await beat_by_the_wall(system, lambda _: None, lambda: beats.append(now))
+            await beat.run()
 
     asyncio.run(run())
     assert len(beats) == 5
     assert max(slept) <= 1.0
     assert beats[3] - beats[2] < 1.01
+
+
+def test_a_rehearsed_clock_runs_at_its_speed_and_never_back() -> None:
+    wire = [100.0]
+    clock = AffineClock(datetime(2026, 11, 16, 9, 15, tzinfo=IST), monotonic=lambda: wire[0])
+    clock.anchor(datetime(2026, 11, 16, 9, 15, tzinfo=IST), 60.0)
+    wire[0] += 1.0
+    assert clock.now().isoformat() == "2026-11-16T09:16:00+05:30"
+    clock.anchor(datetime(2026, 11, 16, 9, 15, 30, tzinfo=IST), 60.0)
+    assert clock.now().isoformat() == "2026-11-16T09:16:00+05:30", "it ran ahead, and stands until the market is there"
+    wire[0] += 1.0
+    assert clock.now().isoformat() == "2026-11-16T09:16:30+05:30"
+
+
+def test_a_day_is_waiting_then_open_then_closed_and_one_that_cannot_open_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = PracticeClock(datetime(2026, 11, 16, 9, 0, tzinfo=IST))
+    states: list[tuple[str, str]] = []
+    troubles: list[str] = []
+    broken = [True]
+
+    async def on_state(state: str, moment: datetime) -> None:
+        if broken:
+            broken.clear()
+            raise BrokerUnavailable("no master")
+        states.append((state, f"{moment:%H:%M}"))
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        wall = [0.0]
+        monkeypatch.setattr(loop, "time", lambda: wall[0])
+
+        async def sleep(seconds: float) -> None:
+            wall[0] += max(seconds, 0.001)
+            clock.set(clock.now() + timedelta(minutes=1))
+            if clock.now().hour >= 16:
+                raise asyncio.CancelledError
+
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        beat = WallBeat(
+            clock=clock, calendar=calendar(), enqueue=lambda _: None, on_second=lambda _: None, on_state=on_state,
+            on_trouble=troubles.append,
+        )  # fmt: skip
+        with suppress(asyncio.CancelledError):
+            await beat.run()
+
+    asyncio.run(run())
+    assert states == [("open", "09:35"), ("closed", "15:41")]
+    assert troubles == ["2026-11-16 cannot be opened: no master", "", ""]

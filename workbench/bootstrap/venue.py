@@ -1,0 +1,261 @@
+"""What differs between practice, paper and live, in one object; the engine's process is the same for all three.
+
+A venue says who we are, where data come from and where orders go, what time it is and who moves it. Data and orders are
+two transports: what carries data has no path that writes an order.
+
+Invariant: an engine process has one venue, chosen before anything is connected, and none of it changes afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from workbench.bootstrap.places import Places
+from workbench.brokers.dhan.adapter import DhanBroker
+from workbench.brokers.dhan.client import DhanClient
+from workbench.brokers.dhan.order_updates import DhanOrderUpdates
+from workbench.brokers.dhan.transport import Endpoint
+from workbench.core.bars import Quote
+from workbench.core.deployment import Deployment, Mode
+from workbench.core.legs import Listings
+from workbench.core.messages import BrokerOrder, Message
+from workbench.core.ports import Clock, MarketFeed, Notifier
+from workbench.data.feed import DhanFeed
+from workbench.data.instruments import InstrumentMaster, install_master
+from workbench.data.master_download import download_master
+from workbench.live.system import FeedWatch
+from workbench.reference import contract_table
+
+RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
+"""Names one run of a simulated account: an engine that is started again within it carries its day on."""
+
+DHAN_BACKOFF_S = (0.5, 30.0)
+HERE_BACKOFF_S = (0.2, 2.0)
+"""First and longest wait before a socket is opened again, at Dhan and on this machine."""
+
+
+Refused = Callable[[str], None] | None
+"""Who is told that a token is no longer taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who we are at one broker; its ``repr`` does not show the token."""
+
+    client_id: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Login(client …{self.client_id[-3:]})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Wires:
+    """The clients of one account.
+
+    Parameters
+    ----------
+    data : DhanClient
+        Candles; it cannot write orders.
+    broker : DhanBroker
+        Orders.
+    feed : DhanFeed
+    updates : DhanOrderUpdates
+    market : MarketFeed
+        What is subscribed and listened to: the feed, or the feed with somebody who listens too.
+    """
+
+    data: DhanClient
+    broker: DhanBroker
+    feed: DhanFeed
+    updates: DhanOrderUpdates
+    market: MarketFeed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the process lends its venue.
+
+    Parameters
+    ----------
+    watch : FeedWatch
+    notifier : Notifier
+    start : callable
+        Runs a coroutine as a part of the process: when it ends, the process does.
+    """
+
+    watch: FeedWatch
+    notifier: Notifier
+    start: Callable[[Coroutine[Any, Any, None]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What time is moved for.
+
+    Parameters
+    ----------
+    enqueue : callable
+        Takes messages (the runner's).
+    drained : callable
+        Waits until all is done that a moment led to.
+    on_second : callable
+        Done at each beat before the engine's own.
+    on_state : callable
+        Awaited when the market's state changes: "waiting", "open", "closed".
+    """
+
+    enqueue: Callable[[Message], None]
+    drained: Callable[[], Awaitable[None]]
+    on_second: Callable[[dt.datetime], None]
+    on_state: Callable[[str, dt.datetime], Awaitable[None]]
+
+
+class Mover(Protocol):
+    """Who hands quotes, order updates and time to the engine."""
+
+    def take_quote(self, quote: Quote) -> None:
+        """Hand a quote on, at its time."""
+        ...
+
+    def take_order(self, order: BrokerOrder) -> None:
+        """Hand an order update on."""
+        ...
+
+    async def run(self) -> None:
+        """Move the engine until cancelled."""
+        ...
+
+
+class Venue(Protocol):
+    """One of practice, paper and live.
+
+    Attributes
+    ----------
+    mode : Mode
+    account_id, id_prefix : str
+        Differ between the modes, so that neither journal nor order ids can be mixed up.
+    scope : str
+        Stands before alert ids; empty where an alert counts once for ever.
+    dry_run : bool
+        Orders are journalled and not sent.
+    stale_after_s : float or None
+        Real seconds without a quote that make the feed stale.
+    wires : Wires
+        Known after `connect`.
+    """
+
+    mode: Mode
+    account_id: str
+    id_prefix: str
+    scope: str
+    dry_run: bool
+    stale_after_s: float | None
+    wires: Wires
+
+    @property
+    def clock(self) -> Clock:
+        """Market time; known after `begin`."""
+        ...
+
+    def choose(self) -> tuple[Deployment, ...]:
+        """Read this account's deployments; refuse what may not run here, with the way out."""
+        ...
+
+    def begin(self) -> str:
+        """Find out the time (blocking); gives words for the start."""
+        ...
+
+    def log_in(self) -> str:
+        """Check who we are (blocking); gives words for the start."""
+        ...
+
+    async def connect(self, host: Host) -> None:
+        """Make the clients, on the loop; called after `log_in`."""
+        ...
+
+    def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
+        """Fetch and verify the day's instrument master (blocking)."""
+        ...
+
+    def mover(self, moved: Moved) -> Mover:
+        """Give who moves the engine."""
+        ...
+
+    def speed(self) -> float:
+        """Market seconds in a real second; 0 where that is not bounded."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What stands in the day's export about the market."""
+        ...
+
+    def hours_left(self) -> float | None:
+        """Hours until the broker's token ends; None where it does not or is not told."""
+        ...
+
+    def close(self) -> None:
+        """End what the venue has started beside the process's own tasks (blocking)."""
+        ...
+
+
+def wires_of(
+    data: Places, orders: Places, market: Login, account: Login, now: Callable[[], dt.datetime], refused: Refused = None
+) -> Wires:
+    """Make the clients of an account whose data and orders may come from different places.
+
+    Parameters
+    ----------
+    refused : callable, optional
+        Told, in any thread, when Dhan no longer takes the token of `market`.
+    """
+    feed = DhanFeed(
+        data.feed, market.client_id, market.token, backoff_s=_backoff(data), on_token_refused=refused,
+    )  # fmt: skip
+    same = refused if orders is data else None
+    broker = DhanBroker(
+        DhanClient(orders.rest, account.client_id, account.token, Endpoint.ORDERS), now, on_token_refused=same
+    )
+    return Wires(
+        data=DhanClient(data.rest, market.client_id, market.token, Endpoint.DATA),
+        broker=broker,
+        feed=feed,
+        market=feed,
+        updates=DhanOrderUpdates(orders.updates, account.client_id, account.token, backoff_s=_backoff(orders)),
+    )
+
+
+def fetched_listings(places: Places, data: Path, symbols: Sequence[str], day: dt.date, *, name: str) -> Listings:
+    """Fetch the master, verify it, and keep only the given underlyings of it.
+
+    Parameters
+    ----------
+    name : str
+        Of the file below ``instruments``; one for each mode, as a simulated market lists other contracts.
+    """
+    folder = data / "instruments"
+    folder.mkdir(parents=True, exist_ok=True)
+    fetched, kept = folder / f"{name}-master.part.csv", folder / f"{name}-master.csv"
+    if places.is_simulated:
+        kept.unlink(missing_ok=True)  # another day of a simulator lists other contracts: no comparison of row counts
+    download_master(places.master, fetched)
+    install_master(fetched, kept, underlyings=symbols)
+    return Listings(InstrumentMaster.load(kept, symbols, on=day), contract_table())
+
+
+async def until(ready: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for an event; False when it did not come in time."""
+    try:
+        await asyncio.wait_for(ready.wait(), timeout_s)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _backoff(places: Places) -> tuple[float, float]:
+    return HERE_BACKOFF_S if places.is_simulated else DHAN_BACKOFF_S

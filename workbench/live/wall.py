@@ -1,0 +1,116 @@
+"""Time as it passes for paper and live: quotes as they come, a beat each second, days by the calendar.
+
+Nobody waits for us here. A beat that is late is not made up for; a quote is handed on the moment it comes.
+
+Invariants: a day is opened before its market opens and closed after it, once each; a day that cannot be opened (no
+instrument master, for instance) is told and tried again, and what is held is watched meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+
+from workbench.core.bars import Quote
+from workbench.core.errors import UnknownFact, WorkbenchError
+from workbench.core.messages import BrokerOrder, Message, OrderUpdated, QuoteReceived, TimerBeat
+from workbench.core.ports import Clock
+from workbench.core.session import Calendar, Session
+from workbench.live.schedule import EXPORT_AFTER_CLOSE, PRE_OPEN_LEAD
+from workbench.live.system import MARKET
+
+log = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 30.0
+"""Real seconds before a day that could not be opened is tried again."""
+
+
+def market_state(session: Session | None, now: datetime) -> str:
+    """Give "waiting", "open" or "closed" of a day; empty where none is near."""
+    if session is None or now < session.open - PRE_OPEN_LEAD:
+        return ""
+    if now >= session.close + EXPORT_AFTER_CLOSE:
+        return "closed"
+    return "waiting" if now < session.open else "open"
+
+
+class WallBeat:
+    """Moves a paper or live engine.
+
+    Parameters
+    ----------
+    clock : Clock
+    calendar : Calendar
+    enqueue : callable
+        Takes messages (the runner's).
+    on_second : callable
+        Done at each beat before the engine's own.
+    on_state : callable
+        Awaited when the market's state changes; a day that it cannot open raises a `WorkbenchError`.
+    on_trouble : callable
+        Told why a day cannot be opened, and "" when it could.
+    every_s : float
+        Real seconds between two beats.
+    """
+
+    def __init__(  # noqa: PLR0913 - the ends of a clock
+        self,
+        *,
+        clock: Clock,
+        calendar: Calendar,
+        enqueue: Callable[[Message], None],
+        on_second: Callable[[datetime], None],
+        on_state: Callable[[str, datetime], Awaitable[None]],
+        on_trouble: Callable[[str], None] = lambda _: None,
+        every_s: float = 1.0,
+    ) -> None:
+        self._clock, self._calendar, self._every_s = clock, calendar, every_s
+        self._enqueue, self._on_second = enqueue, on_second
+        self._on_state, self._on_trouble = on_state, on_trouble
+        self._state: tuple[str, date | None] = ("", None)
+        self._not_before = float("-inf")
+        self.beats = 0
+
+    def take_quote(self, quote: Quote) -> None:
+        """Hand a quote on."""
+        self._enqueue(QuoteReceived(quote=quote))
+
+    def take_order(self, order: BrokerOrder) -> None:
+        """Hand an order update on."""
+        self._enqueue(OrderUpdated(order=order))
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + self._every_s, loop.time())
+            await asyncio.sleep(due - loop.time())
+            await self._follow_the_calendar(loop.time())
+            self._on_second(self._clock.now())
+            self._enqueue(TimerBeat())
+            self.beats += 1
+
+    async def _follow_the_calendar(self, at: float) -> None:
+        now = self._clock.now()
+        found = (market_state(self._session(now), now), now.date())
+        if found == self._state or at < self._not_before:
+            return
+        if found[0]:
+            try:
+                await self._on_state(found[0], now)
+            except (WorkbenchError, OSError) as error:
+                log.error("the day %s cannot be opened: %s", found[1], error)
+                self._not_before = at + TRY_AGAIN_S
+                self._on_trouble(f"{found[1]} cannot be opened: {error}")
+                return
+            self._on_trouble("")
+        self._state = found
+
+    def _session(self, now: datetime) -> Session | None:
+        try:
+            return self._calendar.session(MARKET, now.date())
+        except UnknownFact:
+            return None
