@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.messages import AccountFrozen, AlertAction, AlertReceived, Operator, OperatorOrdered
 from workbench.live import status as views
 from workbench.live.guard import Guard
+from workbench.live.metrics import CONTENT_TYPE, LagMeter, registry_of, text_of
 from workbench.live.preview import button, choose_deployment, preview
 from workbench.live.system import LiveSystem
 from workbench.live.webhook import AlertDoor, webhook_routes
@@ -64,8 +65,8 @@ class ReportBody(_Body):
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
 
 
-def create_app(system: LiveSystem) -> FastAPI:
-    """Build the app of one running account."""
+def create_app(system: LiveSystem, lag: LagMeter | None = None) -> FastAPI:
+    """Build the app of one running account; `lag` measures the loop that it runs on."""
     app = FastAPI(title="workbench engine", version=__version__, docs_url="/docs", redoc_url=None)
     door = AlertDoor(system)
     app.include_router(webhook_routes(door))
@@ -73,6 +74,7 @@ def create_app(system: LiveSystem) -> FastAPI:
     app.include_router(_market(system))
     app.include_router(_writing(system, door))
     app.include_router(_pushing(system))
+    app.include_router(_metrics(system, lag))
     app.add_middleware(Guard, admin_token=system.admin_token)
 
     _explain_refusals(app)
@@ -133,6 +135,17 @@ def _reading(system: LiveSystem) -> APIRouter:
     @router.get("/api/deployments")
     async def deployments() -> list[dict[str, Any]]:
         return views.deployment_views(system)
+
+    return router
+
+
+def _metrics(system: LiveSystem, lag: LagMeter | None) -> APIRouter:
+    router = APIRouter()
+    registry = registry_of(system, lag)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(text_of(registry), media_type=CONTENT_TYPE)
 
     return router
 

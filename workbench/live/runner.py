@@ -195,6 +195,11 @@ class Runner:
             raise
 
     @property
+    def waiting(self) -> int:
+        """Messages that are queued."""
+        return len(self._queue)
+
+    @property
     def is_idle(self) -> bool:
         """The queue is empty, all is durable, and nothing is under way at the broker."""
         return not self._queue and not self._releases and self.lanes.is_idle
