@@ -22,22 +22,30 @@ from workbench.core.messages import (
     FeedJudged,
     FillBooked,
     FundsSeen,
+    LeftToExpire,
     OrderChangeAsked,
     OrderChangeEnded,
     OrderMoved,
     OrderSubmitted,
     Outcome,
+    OvernightListed,
     PeakMoved,
+    PositionCarried,
     PositionClosed,
     PositionPlanned,
+    PositionResumed,
+    PositionSettled,
     ProtectionChanged,
     Reconciled,
+    SpotLevelsMoved,
+    Stay,
     StopMoved,
     SwitchTurned,
 )
 from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderChange, Purpose
 from workbench.core.position import Fill, Position, PositionState, Protection
+from workbench.core.signal import Side
 
 
 @dataclass(slots=True)
@@ -63,6 +71,7 @@ class Book:
     feed_alive: bool = True
     feed_reason: str = ""
     last_reconciled: Reconciled | None = None
+    overnight: tuple[Stay, ...] = ()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -71,11 +80,13 @@ class Book:
         return [position for position in self.positions.values() if position.is_live]
 
     def live_of(self, deployment: str) -> Position | None:
-        """The live position of a deployment."""
-        for position in self.positions.values():
-            if position.is_live and position.plan.deployment == deployment:
-                return position
-        return None
+        """The live position of a deployment; of several the oldest that is not being left."""
+        live = self.all_of(deployment)
+        return next((position for position in live if not position.exit_reason), live[0] if live else None)
+
+    def all_of(self, deployment: str) -> list[Position]:
+        """All live positions of a deployment, oldest first: an entry may have become several."""
+        return [item for item in self.positions.values() if item.is_live and item.plan.deployment == deployment]
 
     def orders_of(self, position_id: str) -> list[Order]:
         """All orders of a position, oldest first."""
@@ -158,15 +169,23 @@ class Book:
             case FillBooked():
                 self._filled(event)
             case _:
+                self._apply_to_position(event)
+
+    def _apply_to_position(self, event: Event) -> None:
+        match event:
+            case PositionPlanned():
+                self._planned(event)
+            case StopMoved() | PeakMoved() | ProtectionChanged() | ExitBegan() | PositionClosed() | EntryFailed():
+                self._position_moved(event)
+            case SpotLevelsMoved() | PositionCarried() | PositionResumed() | LeftToExpire() | PositionSettled():
+                self._stayed(event)
+            case _:
                 self._apply_rest(event)
 
     def _apply_rest(self, event: Event) -> None:
         match event:
-            case PositionPlanned():
-                self.positions[event.position_id] = Position(plan=event)
-                self.trades_today += 1
-            case StopMoved() | PeakMoved() | ProtectionChanged() | ExitBegan() | PositionClosed() | EntryFailed():
-                self._position_moved(event)
+            case OvernightListed():
+                self.overnight = event.stays
             case DecisionMade():
                 self.decisions.append(event)
             case DayOpened():
@@ -201,6 +220,7 @@ class Book:
                     initial_stop=event.stop if event.initial else position.initial_stop,
                     target=event.target if event.initial else position.target,
                     peak=event.peak if event.peak is not None else position.peak,
+                    tightened_by=event.by or position.tightened_by,
                 )
             case PeakMoved():
                 position = replace(position, peak=event.peak)
@@ -234,6 +254,46 @@ class Book:
                     closed_at=event.at,
                     exit_reason=position.exit_reason or event.reason,
                 )
+        self.positions[event.position_id] = position
+
+    def _planned(self, event: PositionPlanned) -> None:
+        self.positions[event.position_id] = Position(plan=event)
+        # Slices are one trade; what was carried over is one of another day.
+        is_of_today = self.day is None or event.at.date() >= self.day
+        self.trades_today += is_of_today and not event.group
+
+    def _stayed(
+        self, event: SpotLevelsMoved | PositionCarried | PositionResumed | LeftToExpire | PositionSettled
+    ) -> None:
+        position = self.positions[event.position_id]
+        match event:
+            case SpotLevelsMoved():
+                position = replace(
+                    position,
+                    spot_stop=event.stop,
+                    spot_peak=event.peak,
+                    spot_target=event.target if event.initial else position.spot_target,
+                )
+            case PositionCarried():
+                position = replace(position, state=PositionState.CARRIED, carried_at=event.at)
+            case PositionResumed():
+                position = replace(position, state=PositionState.OPEN, protection=Protection.NONE)
+            case LeftToExpire():
+                position = replace(
+                    position, state=PositionState.EXPIRING, exit_reason="expired", protection=Protection.NONE
+                )
+            case PositionSettled():
+                held = position.open_quantity * position.side.sign
+                fill = Fill(
+                    correlation_id="settlement",
+                    purpose=Purpose.EXIT,
+                    side=Side.SELL if held > 0 else Side.BUY,
+                    quantity=abs(held),
+                    price=event.value,
+                    at=event.at,
+                    settled=True,
+                )
+                position = replace(position, fills=(*position.fills, fill))
         self.positions[event.position_id] = position
 
     def _submitted(self, event: OrderSubmitted) -> None:

@@ -1,17 +1,20 @@
-"""When and at what price a position is left. Each rule is small, pure and monotone: a stop never loosens."""
+"""When and at what price a position is left. Each rule is small, pure and monotone: a stop never loosens.
+
+The rules themselves are the frozen classes of `workbench.core.exit_rules`; here they meet a position.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from workbench.core.bars import Quote
 from workbench.core.errors import IllegalMove
+from workbench.core.exit_rules import Exits, Look, ScaleOut
 from workbench.core.instrument import InstrumentKind
-from workbench.core.money import Rounding, snap_to_tick
+from workbench.core.money import ZERO, Rounding, snap_to_tick
 from workbench.core.order import OrderChange, OrderType
-from workbench.core.plan import Exits
 from workbench.core.position import Position
 from workbench.core.session import Session
 from workbench.core.signal import Side
@@ -21,6 +24,9 @@ ESCALATION_PCT: Sequence[Decimal] = (Decimal(1), Decimal(3), Decimal(5), Decimal
 
 STOP_BUFFER_PCT = Decimal(5)
 """Between trigger and limit of a stop, percent of the trigger: SL-M does not exist for options."""
+
+STOP_REASONS = frozenset({"stop", "trail", "lock"})
+"""Reasons of a position that is left by its stop at the broker."""
 
 SYNTHETIC_BUFFER_PCT = Decimal(50)
 """The index traded as a future has no order book of its own: its stop fills where the index trades."""
@@ -47,21 +53,119 @@ def levels(exits: Exits, side: Side, fill_price: Decimal, tick: Decimal) -> Leve
     return Levels(stop, target)
 
 
-def trailed_stop(position: Position, peak: Decimal) -> Decimal | None:
-    """Give the stop that the trail asks for at that peak, or None where it does not move.
+def tightened_stop(position: Position, peak: Decimal) -> tuple[Decimal, str] | None:
+    """Give the stop that trail and lock ask for at that peak and which of them asks, or None where it does not move.
 
-    The trail is armed once the peak has earned `after`; it only ever tightens.
+    The tighter one counts, and it only ever tightens; a stepped trail moves by whole steps at least.
     """
-    trail = position.plan.exits.trail
-    if trail is None:
+    exits, sign, tick = position.plan.exits, position.side.sign, position.plan.instrument.tick
+    found: tuple[Decimal, str] | None = None
+    for name, rule in (("trail", exits.trail), ("lock", exits.lock)):
+        level = None if rule is None else rule.stop(position.entry_price, peak, sign)
+        if level is None:
+            continue
+        asked = max(tick, snap_to_tick(level, tick))
+        if position.stop is not None and sign * (asked - position.stop) < _least_step(position, name):
+            continue
+        if found is None or sign * (asked - found[0]) > 0:
+            found = asked, name
+    return found
+
+
+def _least_step(position: Position, name: str) -> Decimal:
+    """Least by which a stop moves, rupees."""
+    trail, tick = position.plan.exits.trail, position.plan.instrument.tick
+    if name != "trail" or trail is None or trail.step is None:
+        return tick
+    return max(tick, trail.step.rupees(position.entry_price))
+
+
+def trailed_stop(position: Position, peak: Decimal) -> Decimal | None:
+    """Give the stop that trail and lock ask for at that peak, or None where it does not move."""
+    found = tightened_stop(position, peak)
+    return None if found is None else found[0]
+
+
+def spot_levels(position: Position) -> Levels:
+    """Lay stop and target on the underlying around its price at the entry."""
+    watched, price, sign = position.plan.exits.underlying, position.plan.underlying_price, position.view.sign
+    if watched is None:
+        return Levels(None, None)
+    stop = target = None
+    if watched.stop is not None:
+        stop = price - sign * watched.stop.rupees(price)
+    elif watched.trail is not None and watched.trail.after is None:
+        stop = price - sign * watched.trail.distance.rupees(price)
+    if watched.target is not None:
+        target = price + sign * watched.target.rupees(price)
+    return Levels(stop, target)
+
+
+def trailed_spot_stop(position: Position, peak: Decimal) -> Decimal | None:
+    """Give the stop on the underlying that its trail asks for at that peak, or None where it does not move."""
+    watched, price, sign = position.plan.exits.underlying, position.plan.underlying_price, position.view.sign
+    if watched is None or watched.trail is None:
         return None
-    entry, sign, tick = position.entry_price, position.side.sign, position.plan.instrument.tick
-    if trail.after is not None and sign * (peak - entry) < trail.after.rupees(entry):
+    asked = watched.trail.stop(price, peak, sign)
+    if asked is None:
         return None
-    asked = max(tick, snap_to_tick(peak - sign * trail.distance.rupees(entry), tick))
-    if position.stop is not None and sign * (asked - position.stop) <= 0:
-        return None
-    return asked
+    step = ZERO if watched.trail.step is None else watched.trail.step.rupees(price)
+    moved = None if position.spot_stop is None else sign * (asked - position.spot_stop)
+    return asked if moved is None or (moved > 0 and moved >= step) else None
+
+
+def spot_due(position: Position, spot: Decimal) -> str:
+    """Name the exit that a price of the underlying asks for as it trades there, or "" for none."""
+    watched, sign = position.plan.exits.underlying, position.view.sign
+    if watched is None:
+        return ""
+    if position.spot_stop is not None and sign * (spot - position.spot_stop) <= 0:
+        return "underlying_stop"
+    if watched.strike is Look.TOUCH and beyond_strike(position, spot):
+        return "strike"
+    if position.spot_target is not None and sign * (spot - position.spot_target) >= 0:
+        return "underlying_target"
+    return ""
+
+
+def hourly_due(position: Position, close: Decimal) -> str:
+    """Name the exit that an hourly close of the underlying asks for, or "" for none."""
+    watched, price, sign = position.plan.exits.underlying, position.plan.underlying_price, position.view.sign
+    if watched is None:
+        return ""
+    if watched.strike is Look.HOURLY_CLOSE and beyond_strike(position, close):
+        return "strike"
+    distance = watched.hourly_close
+    if distance is not None and sign * (close - price) <= -distance.rupees(price):
+        return "hourly_close"
+    return ""
+
+
+def beyond_strike(position: Position, spot: Decimal) -> bool:
+    """Tell whether the underlying is beyond the strike of the option, against the view."""
+    strike = position.plan.instrument.strike
+    return strike is not None and position.view.sign * (spot - strike) < 0
+
+
+def parts(exits: Exits, lots: int) -> tuple[tuple[int, Exits], ...]:
+    """Divide a position into parts that leave at targets of their own: lots of each, and its exits.
+
+    A part is at least one lot, so with one lot the first takes all; what no scale-out takes runs on with the plan's own
+    target.
+    """
+    found, left, plain = [], lots, replace(exits, scale_out=())
+    for part in exits.scale_out:
+        taken = min(left, _lots_of(part, lots))
+        if taken:
+            found.append((taken, replace(plain, target=part.at)))
+        left -= taken
+    return (*found, (left, plain)) if left else tuple(found)
+
+
+def _lots_of(part: ScaleOut, lots: int) -> int:
+    if part.lots is not None:
+        return part.lots
+    return max(1, int(lots * (part.share or ZERO) / 100))
 
 
 def better(side: Side, one: Decimal, other: Decimal) -> Decimal:
@@ -88,11 +192,21 @@ def stop_passed(position: Position, quote: Quote) -> bool:
     return position.stop is not None and position.side.sign * (quote.last - position.stop) <= 0
 
 
-def due(exits: Exits, session: Session | None, now: datetime, square_off_at: dt.time | None = None) -> str:
-    """Name the exit that the clock asks for: "time", "session_end" or "" for none."""
+def due(
+    exits: Exits,
+    session: Session | None,
+    now: datetime,
+    square_off_at: dt.time | None = None,
+    *,
+    overnight: bool = False,
+) -> str:
+    """Name the exit that the clock asks for: "time", "session_end" or "" for none.
+
+    What may stay `overnight` is not squared off with the day; an hour set for all deployments counts for it too.
+    """
     if session is None:
         return ""
-    if now >= session.square_off_start:
+    if now >= session.square_off_start and not overnight:
         return "session_end"
     clock = now.timetz().replace(tzinfo=None)
     if square_off_at is not None and now >= session.open and clock >= square_off_at:

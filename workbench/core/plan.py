@@ -5,15 +5,52 @@ Invariant: a plan that cannot be carried out is refused when it is read, not whe
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from workbench.core.errors import BadInput, UnknownName
-from workbench.core.money import ZERO
+from workbench.core.exit_rules import (
+    Distance,
+    Exits,
+    Lock,
+    Look,
+    ScaleOut,
+    Trail,
+    Underlying,
+    exits_from_mapping,
+    exits_to_mapping,
+    read_decimal,
+    read_time,
+)
 from workbench.core.order import Product
 from workbench.core.signal import Side
+
+__all__ = [
+    "DISASTER_STOP",
+    "NAMED_PLANS",
+    "AlertTime",
+    "Contract",
+    "Distance",
+    "Exits",
+    "ExpiryRule",
+    "Lock",
+    "Look",
+    "OnOpposite",
+    "Overnight",
+    "Plan",
+    "ScaleOut",
+    "Trail",
+    "Underlying",
+    "index_as_future",
+    "parse_strike",
+    "plan_from_mapping",
+    "plan_to_mapping",
+]
+
+DISASTER_STOP = Distance(percent=Decimal(40))
+"""At the broker beside exits that are watched on the underlying: it holds while nothing watches."""
 
 
 class Contract(StrEnum):
@@ -59,43 +96,6 @@ class AlertTime(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Distance:
-    """A distance from the entry price: exactly one of points (rupees) or percent."""
-
-    points: Decimal | None = None
-    percent: Decimal | None = None
-
-    def __post_init__(self) -> None:
-        given = [value for value in (self.points, self.percent) if value is not None]
-        if len(given) != 1 or given[0] <= 0:
-            raise BadInput("a distance is either points or percent, above zero; write 15 or '10%'")
-
-    def rupees(self, price: Decimal) -> Decimal:
-        """Distance in rupees at that entry price."""
-        if self.percent is not None:
-            return price * self.percent / 100
-        return self.points or ZERO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trail:
-    """Trailing stop: `distance` behind the best price, once the profit has reached `after` (rupees of price)."""
-
-    distance: Distance
-    after: Distance | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exits:
-    """How a position is left besides the strategy's own exit; all are on the traded price (the premium)."""
-
-    stop: Distance | None = None
-    target: Distance | None = None
-    trail: Trail | None = None
-    time: dt.time | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A trading plan.
 
@@ -111,6 +111,10 @@ class Plan:
         Fixed lots; None where `risk_share_pct` of the capital sets them.
     no_entry_before, no_entry_after : time or None
         Market time of day; entries outside are refused.
+    no_entry_after_on_expiry : time or None
+        The same for a contract on its expiry day.
+    overnight : Overnight
+        `keep_winners` and `keep` carry a position over the night; they need product MARGIN.
     reentry : bool
         Whether a position may follow one that was stopped in the same session.
     max_spread_pct : Decimal
@@ -133,6 +137,7 @@ class Plan:
     reentry: bool = True
     no_entry_before: dt.time | None = None
     no_entry_after: dt.time | None = None
+    no_entry_after_on_expiry: dt.time | None = None
     overnight: Overnight = Overnight.SQUARE_OFF
     alert_time: AlertTime = AlertTime.FIRED
     min_premium: Decimal | None = None
@@ -150,16 +155,52 @@ class Plan:
                 f"plan {self.name!r}: overnight {self.overnight.value!r} needs product MARGIN; "
                 "the broker squares INTRADAY off before the close"
             )
-        if self.overnight is not Overnight.SQUARE_OFF:
-            raise BadInput(f"plan {self.name!r}: only overnight 'square_off' is carried out by this version")
         if self.side is Side.SELL and self.contract is Contract.OPTION:
             raise BadInput(f"plan {self.name!r}: selling options needs a hedge, which this version does not trade yet")
         parse_strike(self.strike)
+        object.__setattr__(self, "exits", _carried_out(self))
 
     @property
     def is_synthetic(self) -> bool:
         """The index itself is traded as if it were a future; never beyond practice."""
         return self.contract is Contract.INDEX_AS_FUTURE
+
+
+def _carried_out(plan: Plan) -> Exits:
+    """Give the exits as they are carried out: levels on the underlying get their disaster stop on the traded price.
+
+    Raises
+    ------
+    BadInput
+        They contradict each other, or the contract.
+    """
+    exits, where = plan.exits, f"plan {plan.name!r}"
+    if len(exits.atr_lengths) > 1:
+        raise BadInput(f"{where}: all average true ranges of a plan need one length, not {sorted(exits.atr_lengths)}")
+    if exits.lock is not None and not 0 < exits.lock.keep < 100:
+        raise BadInput(f"{where}: exits.lock keeps a share between 0 and 100 %, not {exits.lock.keep}")
+    for part in exits.scale_out:
+        is_one = (part.lots is None) != (part.share is None)
+        if not is_one or (part.lots or 1) < 1 or not 0 < (part.share or 1) <= 100:
+            raise BadInput(f"{where}: a scale-out takes lots (1 or more) or a share (up to 100 %), one of the two")
+    if plan.contract is Contract.OPTION and any(each.atr is not None for each in exits.premium_distances):
+        raise BadInput(
+            f"{where}: an average true range is one of the underlying, not of a premium; write it under "
+            "exits.underlying, or give points or percent"
+        )
+    watched = exits.underlying
+    if watched is None:
+        return exits
+    if plan.contract not in (Contract.OPTION, Contract.FUTURE):
+        raise BadInput(
+            f"{where}: the traded price is that of the underlying; give stop and target without 'underlying'"
+        )
+    if watched.strike is not None:
+        if plan.contract is not Contract.OPTION:
+            raise BadInput(f"{where}: exits.underlying.strike needs an option")
+        if plan.side is Side.BUY and parse_strike(plan.strike) < 0:
+            raise BadInput(f"{where}: an option bought out of the money is beyond its strike from the start")
+    return exits if exits.stop is not None else replace(exits, stop=DISASTER_STOP)
 
 
 def parse_strike(rule: str) -> int:
@@ -234,7 +275,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
     for item in fields(Plan):
         value = getattr(plan, item.name)
         if isinstance(value, Exits):
-            body["exits"] = _exits_to_mapping(value)
+            body["exits"] = exits_to_mapping(value)
         elif isinstance(value, dt.time):
             body[item.name] = value.strftime("%H:%M:%S")
         elif isinstance(value, Decimal):
@@ -246,23 +287,6 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
     return body
 
 
-def _exits_to_mapping(exits: Exits) -> dict[str, Any]:
-    def distance(value: Distance | None) -> str | None:
-        if value is None:
-            return None
-        return f"{value.percent}%" if value.percent is not None else str(value.points)
-
-    body = {"stop": distance(exits.stop), "target": distance(exits.target)}
-    trail = exits.trail
-    extra: dict[str, Any] = {}
-    if trail is not None:
-        parts = {"distance": distance(trail.distance), "after": distance(trail.after)}
-        extra["trail"] = {key: value for key, value in parts.items() if value is not None}
-    if exits.time is not None:
-        extra["time"] = exits.time.strftime("%H:%M:%S")
-    return {key: value for key, value in body.items() if value is not None} | extra
-
-
 def _as_is(value: Any, key: str) -> Any:
     expected = {"name": str, "strike": str, "lots": int, "reentry": bool}[key]
     if value is None and key == "lots":
@@ -270,74 +294,6 @@ def _as_is(value: Any, key: str) -> Any:
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise BadInput(f"plan key {key!r}: expected {expected.__name__}, got {value!r}")
     return value
-
-
-def _time(value: Any, key: str) -> dt.time | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 86400:
-        # YAML 1.1 reads an unquoted 15:10 as the base-60 number 910 (minutes) and 15:10:00 as 54600 (seconds).
-        seconds = value * 60 if value < 1440 else value
-        return dt.time(seconds // 3600, seconds // 60 % 60, seconds % 60)
-    try:
-        clock = value if isinstance(value, dt.time) else dt.time.fromisoformat(str(value))
-    except ValueError:
-        clock = None
-    if clock is None or clock.tzinfo is not None:
-        raise BadInput(f"plan key {key!r}: {value!r} is not a market time of day; write '15:10'")
-    return clock
-
-
-def _decimal(value: Any, key: str) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise BadInput(f"plan key {key!r}: {value!r} is not a number") from None
-    if isinstance(value, bool) or not number.is_finite() or number <= 0:
-        raise BadInput(f"plan key {key!r}: {value!r} must be a number above zero")
-    return number
-
-
-def _distance(value: Any, key: str) -> Distance | None:
-    if value is None or isinstance(value, Distance):
-        return value
-    text = str(value).strip()
-    if text.endswith("%"):
-        return Distance(percent=_decimal(text[:-1], key))
-    return Distance(points=_decimal(value, key))
-
-
-def _exits(value: Any, key: str) -> Exits:
-    if isinstance(value, Exits):
-        return value
-    if not isinstance(value, Mapping):
-        raise BadInput(f"plan key {key!r}: expected a table of exits, got {value!r}")
-    known = {"stop", "target", "trail", "time"}
-    for name in value:
-        if name not in known:
-            raise UnknownName("exit", str(name), known)
-    return Exits(
-        stop=_distance(value.get("stop"), "exits.stop"),
-        target=_distance(value.get("target"), "exits.target"),
-        trail=_trail(value.get("trail")),
-        time=_time(value.get("time"), "exits.time"),
-    )
-
-
-def _trail(value: Any) -> Trail | None:
-    if value is None or isinstance(value, Trail):
-        return value
-    if not isinstance(value, Mapping):
-        value = {"distance": value}
-    for name in value:
-        if name not in ("distance", "after"):
-            raise UnknownName("trail key", str(name), ("distance", "after"))
-    distance = _distance(value.get("distance"), "exits.trail.distance")
-    if distance is None:
-        raise BadInput("plan key 'exits.trail': a distance is needed")
-    return Trail(distance=distance, after=_distance(value.get("after"), "exits.trail.after"))
 
 
 def _enum(kind: type[StrEnum]) -> Any:
@@ -358,11 +314,12 @@ _READERS: dict[str, Any] = {
     "on_opposite": _enum(OnOpposite),
     "overnight": _enum(Overnight),
     "alert_time": _enum(AlertTime),
-    "roll_on_expiry_at": _time,
-    "no_entry_before": _time,
-    "no_entry_after": _time,
-    "risk_share_pct": _decimal,
-    "min_premium": _decimal,
-    "max_premium": _decimal,
-    "exits": _exits,
+    "roll_on_expiry_at": read_time,
+    "no_entry_before": read_time,
+    "no_entry_after": read_time,
+    "no_entry_after_on_expiry": read_time,
+    "risk_share_pct": read_decimal,
+    "min_premium": read_decimal,
+    "max_premium": read_decimal,
+    "exits": exits_from_mapping,
 }

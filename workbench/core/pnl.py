@@ -12,11 +12,14 @@ from workbench.core.charges import (
     charges_of,
     contract_note,
     exchange_of,
+    exercise_line,
     fill_line,
 )
+from workbench.core.instrument import InstrumentKind
 from workbench.core.money import ZERO
 from workbench.core.order import Product
 from workbench.core.position import Position
+from workbench.core.signal import Side
 
 
 def charge_lines(position: Position, table: ChargeTable) -> tuple[ChargeLine, ...]:
@@ -27,6 +30,12 @@ def charge_lines(position: Position, table: ChargeTable) -> tuple[ChargeLine, ..
     turnover: dict[str, Decimal] = {}
     lines = []
     for fill in position.fills:
+        if fill.settled:
+            # Of an expiry only the buyer of an option that ends in the money pays, and only the tax on its value.
+            if fill.side is Side.SELL and fill.price > 0 and instrument.kind is InstrumentKind.OPTION:
+                value, on = fill.price, fill.at.date()
+                lines.append(exercise_line(table, exchange, quantity=fill.quantity, intrinsic=value, on=on))
+            continue
         before = turnover.get(fill.correlation_id, ZERO)
         execution = Execution(side=fill.side, quantity=fill.quantity, price=fill.price, on=fill.at.date())
         lines.append(fill_line(table, kind, exchange, execution, turnover_before=before))

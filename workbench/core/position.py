@@ -12,7 +12,7 @@ from enum import StrEnum
 from workbench.core.messages import PositionPlanned
 from workbench.core.money import ZERO
 from workbench.core.order import Purpose
-from workbench.core.signal import Side
+from workbench.core.signal import Direction, Side
 
 
 class PositionState(StrEnum):
@@ -20,7 +20,9 @@ class PositionState(StrEnum):
 
     OPENING = "opening"
     OPEN = "open"
+    CARRIED = "carried"
     EXITING = "exiting"
+    EXPIRING = "expiring"
     CLOSED = "closed"
     FAILED = "failed"
 
@@ -36,7 +38,7 @@ class Protection(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """Units of one order executed at a price (rupees)."""
+    """Units of one order executed at a price (rupees); `settled` where they expired instead."""
 
     correlation_id: str
     purpose: Purpose
@@ -44,6 +46,7 @@ class Fill:
     quantity: int
     price: Decimal
     at: datetime
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,11 @@ class Position:
     initial_stop: Decimal | None = None
     target: Decimal | None = None
     peak: Decimal | None = None
+    tightened_by: str = ""
+    spot_stop: Decimal | None = None
+    spot_target: Decimal | None = None
+    spot_peak: Decimal | None = None
+    carried_at: datetime | None = None
     protection: Protection = Protection.NONE
     exit_reason: str = ""
     exit_began: datetime | None = None
@@ -78,6 +86,16 @@ class Position:
     def side(self) -> Side:
         """Side of the entry."""
         return self.plan.side
+
+    @property
+    def view(self) -> Side:
+        """Side on the underlying: BUY where it is expected to rise."""
+        return Side.BUY if self.plan.direction is Direction.LONG else Side.SELL
+
+    @property
+    def stop_reason(self) -> str:
+        """Why the position is left when its stop fills: "stop", "trail" or "lock"."""
+        return (self.tightened_by or "trail") if self.was_trailed else "stop"
 
     @property
     def entered_quantity(self) -> int:
@@ -111,7 +129,7 @@ class Position:
 
     @property
     def was_trailed(self) -> bool:
-        """The stop stands better than where it began, or was set by the trail alone."""
+        """The stop stands better than where it began, or was set by trail or lock alone."""
         return self.stop is not None and self.stop != self.initial_stop
 
     def gross_at(self, price: Decimal) -> Decimal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from workbench.core.book import Book
 from workbench.core.messages import BrokerOrder, SnapshotTaken
 from workbench.core.order import Order, OrderState
+from workbench.core.position import PositionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,16 @@ def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
 
 
 def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
-    """Name every instrument whose net units differ, after the orders were folded in."""
+    """Name every instrument whose net units differ, after the orders were folded in.
+
+    What was left to expire leaves the broker's list when he settles it, before we are told the price: not compared.
+    """
     ours = book.net_by_instrument()
+    expiring = {
+        (position.plan.instrument.segment.value, position.plan.instrument.security_id)
+        for position in book.positions.values()
+        if position.state is PositionState.EXPIRING
+    }
     theirs: dict[tuple[str, str], int] = {}
     names: dict[tuple[str, str], str] = {}
     for row in snapshot.positions:
@@ -52,7 +61,7 @@ def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
         instrument = position.plan.instrument
         names[(instrument.segment.value, instrument.security_id)] = instrument.name
     differences = []
-    for key in sorted(ours.keys() | theirs.keys()):
+    for key in sorted((ours.keys() | theirs.keys()) - expiring):
         mine, broker = ours.get(key, 0), theirs.get(key, 0)
         if mine != broker:
             name = names.get(key) or ":".join(key)

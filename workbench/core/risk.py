@@ -34,6 +34,10 @@ class Ask:
         Expected entry price, rupees.
     open_pnl : Decimal
         P&L of what is open now, rupees, charges so far counted.
+    orders : int
+        Orders into which the quantity is divided.
+    largest_order : int or None
+        Units of the largest of them; None: one order holds all.
     """
 
     deployment: Deployment
@@ -47,6 +51,8 @@ class Ask:
     max_age: timedelta
     session: Session | None
     open_pnl: Decimal = ZERO
+    orders: int = 1
+    largest_order: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,9 @@ class Denied:
     gate: str
     reason: str
 
+
+ORDERS_AT_MOST = 10
+"""So many orders an entry is divided into at most."""
 
 Gate = Callable[[Ask, Book, Limits, datetime], str | None]
 
@@ -97,6 +106,9 @@ def entry_window(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | N
             return f"no entry before {window.no_entry_before:%H:%M}"
         if window.no_entry_after is not None and clock >= window.no_entry_after:
             return f"no entry after {window.no_entry_after:%H:%M}"
+    last = ask.deployment.plan.no_entry_after_on_expiry
+    if last is not None and ask.instrument.expiry == now.date() and clock >= last:
+        return f"no entry after {last:%H:%M} on the expiry day"
     if limits.square_off_at is not None and clock >= limits.square_off_at:
         return f"positions are squared off from {limits.square_off_at:%H:%M}"
     return None
@@ -199,9 +211,11 @@ def freeze_quantity(ask: Ask, book: Book, limits: Limits, now: datetime) -> str 
         return "the size comes to less than one lot"
     if ask.quantity % ask.instrument.lot:
         return f"{ask.quantity} units are not whole lots of {ask.instrument.lot}"
-    freeze = ask.instrument.freeze
-    if freeze is not None and ask.quantity > freeze:
-        return f"{ask.quantity} units exceed the freeze quantity {freeze}"
+    freeze, largest = ask.instrument.freeze, ask.largest_order or ask.quantity
+    if freeze is not None and largest > freeze:
+        return f"{largest} units exceed the freeze quantity {freeze}"
+    if ask.orders > ORDERS_AT_MOST:
+        return f"{ask.quantity} units would take {ask.orders} orders, at most {ORDERS_AT_MOST}"
     return None
 
 

@@ -128,7 +128,6 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(body: dict[str, Any], h
         {"exits": {"stop": "x%"}},
         {"exits": {"trail": {"after": 3}}},
         {"overnight": "keep"},
-        {"overnight": "keep", "product": "MARGIN"},
         {"side": "SELL"},
     ],
 )
@@ -156,7 +155,8 @@ def test_what_is_no_strike_rule_is_refused(rule: str) -> None:
 def test_a_distance_is_points_or_percent_and_not_both() -> None:
     assert Distance(percent=Decimal(10)).rupees(Decimal(250)) == 25
     assert Distance(points=Decimal(10)).rupees(Decimal(250)) == 10
-    for wrong in ({}, {"points": Decimal(1), "percent": Decimal(1)}, {"points": Decimal(0)}):
+    wrongs: list[dict[str, Any]] = [{}, {"points": Decimal(1), "percent": Decimal(1)}, {"points": Decimal(0)}]
+    for wrong in wrongs:
         with pytest.raises(BadInput):
             Distance(**wrong)
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from workbench.core import exits
-from workbench.core.engine import sending, steering
+from workbench.core.engine import day_end, sending, steering, underlying
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
@@ -14,28 +14,37 @@ UNANSWERED_S = 5
 """Market seconds after which an unanswered order is looked for, and an unanswered stop is an alarm (fault R9)."""
 
 
+NAKED_AT_MOST_S = 10
+"""Market seconds that a position may be without its stop; then it is left."""
+
+IN_DOUBT = (OrderState.SUBMITTED, OrderState.UNKNOWN)
+
+
 def on_beat(turn: Turn) -> None:
     """Once a market second: what the clock asks for, position by position."""
     minute = turn.now.replace(second=0, microsecond=0)
     new_minute = turn.desk.last_minute is not None and minute != turn.desk.last_minute
     turn.desk.last_minute = minute
+    underlying.on_beat(turn, new_minute=new_minute)
     for position in turn.book.live_positions():
         _overdue_entry(turn, position)
-        if position.state is PositionState.OPEN:
+        if day_end.expires(turn, position):
+            steering.steer(turn, position.position_id)
+        elif position.state is PositionState.OPEN:
             _watch(turn, position, new_minute=new_minute)
+        elif position.state is PositionState.CARRIED:
+            day_end.resume(turn, position)
+            _warn_of_naked(turn, turn.book.positions[position.position_id])
         elif position.state is PositionState.EXITING:
             _chase(turn, position)
+    day_end.list_overnight(turn)
     _latch_daily_loss(turn)
     _look_after_orders(turn)
 
 
 def _watch(turn: Turn, position: Position, *, new_minute: bool) -> None:
     """Look after an open position: leave it by the clock or the stop, trail it, keep it protected."""
-    session = turn.desk.session_of(position.plan.instrument, turn.now.date())
-    reason = exits.due(position.plan.exits, session, turn.now, turn.config.limits.square_off_at)
-    is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
-    if not reason and is_of_another_day and session is not None and session.contains(turn.now):
-        reason = "session_end"
+    reason = day_end.reason_to_leave(turn, position)
     if reason:
         steering.begin_exit(turn, position.position_id, reason)
         return
@@ -46,13 +55,31 @@ def _watch(turn: Turn, position: Position, *, new_minute: bool) -> None:
 
 
 def _warn_of_naked(turn: Turn, position: Position) -> None:
-    """Say it aloud when the stop of a position was not answered: protected or loud."""
-    resting = turn.book.resting_exit(position.position_id)
-    if resting is None or resting.state not in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+    """Hold a position to its stop: protected, or loud after five seconds, or being left after ten (fault R13).
+
+    While the stop is not answered it may well rest at the broker, and nothing can be placed beside it: then loud only.
+    """
+    position_id, name = position.position_id, position.plan.instrument.name
+    resting = turn.book.resting_exits(position_id)
+    sure = sum(order.remaining_quantity for order in resting if order.state not in IN_DOUBT)
+    is_watched = position.is_live and position.stop is not None and steering.market_trades(turn, position)
+    if not is_watched or turn.desk.blind or position.open_quantity <= 0 or sure >= position.open_quantity:
+        turn.desk.naked_since.pop(position_id, None)
         return
-    if sending.older(turn, resting, UNANSWERED_S):
-        name, key = position.plan.instrument.name, resting.ticket.correlation_id
-        turn.tell_once(Level.ALARM, f"{name} may have no stop at the broker: order {key} is not answered")
+    since = turn.now - turn.desk.naked_since.setdefault(position_id, turn.now)
+    unanswered = next((order for order in resting if order.state in IN_DOUBT), None)
+    if unanswered is not None:
+        if sending.older(turn, unanswered, UNANSWERED_S):
+            key = unanswered.ticket.correlation_id
+            turn.tell_once(Level.ALARM, f"{name} may have no stop at the broker: order {key} is not answered")
+        return
+    if position.plan.instrument.key in turn.desk.broker_holds or position.state is PositionState.EXITING:
+        return
+    if since >= timedelta(seconds=NAKED_AT_MOST_S):
+        turn.tell(Level.ALARM, f"{name} is without its stop for {NAKED_AT_MOST_S} s; leaving it")
+        steering.begin_exit(turn, position_id, "unprotected")
+    elif since >= timedelta(seconds=UNANSWERED_S):
+        turn.tell_once(Level.ALARM, f"{name}: the stop at the broker covers {sure} of {position.open_quantity} units")
 
 
 def _chase(turn: Turn, position: Position) -> None:
@@ -65,7 +92,7 @@ def _chase(turn: Turn, position: Position) -> None:
 
 def _trail(turn: Turn, position: Position) -> None:
     """Move the peak over the minute that has ended, and the stop behind it."""
-    if position.plan.exits.trail is None or position.peak is None:
+    if (position.plan.exits.trail is None and position.plan.exits.lock is None) or position.peak is None:
         return
     seen = turn.desk.extremes.pop(position.position_id, None)
     if seen is None:
@@ -74,9 +101,9 @@ def _trail(turn: Turn, position: Position) -> None:
     if peak == position.peak:
         return
     turn.emit(PeakMoved(position_id=position.position_id, peak=peak))
-    stop = exits.trailed_stop(turn.book.positions[position.position_id], peak)
-    if stop is not None:
-        turn.emit(StopMoved(position_id=position.position_id, stop=stop, at=turn.now))
+    found = exits.tightened_stop(turn.book.positions[position.position_id], peak)
+    if found is not None:
+        turn.emit(StopMoved(position_id=position.position_id, stop=found[0], at=turn.now, by=found[1]))
         steering.steer(turn, position.position_id)
 
 
@@ -89,7 +116,7 @@ def _passed_stop(turn: Turn, position: Position) -> bool:
     since = turn.desk.passed_since.setdefault(position.position_id, turn.now)
     if turn.now - since >= timedelta(seconds=turn.config.chase_every_s):
         turn.tell(Level.ALARM, f"stop of {position.plan.instrument.name} was passed and has not filled; chasing")
-        steering.begin_exit(turn, position.position_id, "trail" if position.was_trailed else "stop")
+        steering.begin_exit(turn, position.position_id, position.stop_reason)
     return True
 
 

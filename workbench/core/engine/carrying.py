@@ -17,13 +17,17 @@ from workbench.core.messages import (
     FeedJudged,
     FillBooked,
     FundsSeen,
+    LeftToExpire,
     Level,
     OrderMoved,
     OrderSubmitted,
+    PositionCarried,
+    SpotLevelsMoved,
     StopMoved,
 )
 from workbench.core.order import Order, OrderState
-from workbench.core.position import Position
+from workbench.core.plan import Overnight
+from workbench.core.position import Position, PositionState
 
 
 def open_day(turn: Turn, day: date) -> None:
@@ -50,7 +54,8 @@ def open_day(turn: Turn, day: date) -> None:
     for event in carried:
         turn.emit(event)
     for position in held:
-        turn.tell(Level.ALARM, f"{position.plan.instrument.name} is carried over from {position.plan.at:%Y-%m-%d}")
+        level = Level.INFO if position.state is PositionState.CARRIED else Level.ALARM
+        turn.tell(level, f"{position.plan.instrument.name} is carried over from {position.plan.at:%Y-%m-%d}")
 
 
 def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
@@ -76,9 +81,40 @@ def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
             initial=True,
         )
     if position.was_trailed or position.initial_stop is None:
-        yield StopMoved(position_id=position.position_id, stop=position.stop, at=turn.now, peak=position.peak)
-    if position.exit_began is not None:
+        yield StopMoved(
+            position_id=position.position_id,
+            stop=position.stop,
+            at=turn.now,
+            peak=position.peak,
+            by=position.tightened_by,
+        )
+    yield from _spot_retold(position, turn)
+    if position.state is PositionState.EXPIRING:
+        yield LeftToExpire(position_id=position.position_id, at=turn.now, reason="told again")
+    elif position.state in (PositionState.OPEN, PositionState.CARRIED) and is_kept(position):
+        # One that was open at the close without a decision (nobody was there to decide) is taken up like the others.
+        when = position.carried_at or position.opened_at or turn.now
+        yield PositionCarried(position_id=position.position_id, at=when, reason=position.plan.overnight.value)
+    elif position.exit_began is not None:
         yield ExitBegan(position_id=position.position_id, reason=position.exit_reason, at=position.exit_began)
+
+
+def is_kept(position: Position) -> bool:
+    """Its plan lets it stay over the night."""
+    return position.plan.overnight is not Overnight.SQUARE_OFF
+
+
+def _spot_retold(position: Position, turn: Turn) -> Iterator[Event]:
+    if position.spot_peak is None:
+        return
+    yield SpotLevelsMoved(
+        position_id=position.position_id,
+        at=turn.now,
+        stop=position.spot_stop,
+        target=position.spot_target,
+        peak=position.spot_peak,
+        initial=True,
+    )
 
 
 def _order_retold(book: Book, order: Order, turn: Turn) -> Iterator[Event]:

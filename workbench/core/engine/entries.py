@@ -1,37 +1,50 @@
 """From a signal or an alert to an entry order: contract, quote, size, gates, order. No step can be skipped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import steering
-from workbench.core.engine.turn import Pending, Turn, Wish
-from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
+from workbench.core.engine import day_end, slicing, steering, underlying
+from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
+from workbench.core.instrument import Instrument, Right, Segment
 from workbench.core.legs import Refusal, choose, entry_side, given_contract, right_for
 from workbench.core.messages import (
     AlertAction,
     AlertReceived,
     AlertTurnedAway,
-    OrderSubmitted,
-    PlaceOrder,
-    PositionPlanned,
     SignalRaised,
     Subscribe,
 )
-from workbench.core.money import Rounding, snap_to_tick
-from workbench.core.order import OrderTicket, OrderType, Purpose
-from workbench.core.plan import Contract, OnOpposite
+from workbench.core.money import snap_to_tick
+from workbench.core.plan import Contract, Look, OnOpposite
 from workbench.core.position import Position
 from workbench.core.risk import Ask, judge, judge_before_contract
 from workbench.core.signal import Direction, Side, entry_edge, exit_called
 from workbench.core.sizing import quantity
 
-ENTRY_BUFFER_PCT = Decimal(1)
-"""An entry is a limit this far beyond the best price: it fills like a market order and never at any price."""
-
 OPPOSITE = "the opposite position to close"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Contract, its quote and the spot it was chosen at."""
+
+    instrument: Instrument
+    quote: Quote
+    spot: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A wish with everything that an order needs."""
+
+    wish: Wish
+    found: Found
+    side: Side
+    price: Decimal
+    units: int
 
 
 def on_signal(turn: Turn, signal: SignalRaised) -> None:
@@ -39,6 +52,8 @@ def on_signal(turn: Turn, signal: SignalRaised) -> None:
     deployment = turn.config.deployment(signal.deployment)
     if deployment is None:
         return
+    if signal.atr is not None:
+        turn.desk.atr[deployment.name] = signal.atr
     subject = f"signal:{signal.deployment}:{signal.bar_time:%Y-%m-%dT%H:%M:%S}"
     edge = entry_edge(signal.values, signal.previous)
     held = turn.book.live_of(deployment.name)
@@ -48,7 +63,7 @@ def on_signal(turn: Turn, signal: SignalRaised) -> None:
     is_held = held is not None and not held.exit_reason
     if held is not None and is_held and not leaves_by_itself and exit_called(signal.values, held.plan.direction):
         turn.decide(subject, deployment.name, "exited", "exit signal", direction=held.plan.direction)
-        steering.begin_exit(turn, held.position_id, "signal")
+        _leave(turn, deployment.name, "signal")
     if edge is None:
         return
     wish = Wish(
@@ -73,7 +88,9 @@ def on_alert(turn: Turn, alert: AlertReceived) -> None:
     held = turn.book.live_of(deployment.name)
     match alert.action:
         case AlertAction.HOURLY:
-            turn.decide(alert.alert_id, deployment.name, "recorded", "hourly bar kept")
+            used = underlying.on_hourly_alert(turn, alert)
+            fate, reason = ("exited", "hourly bar, for want of our own") if used else ("recorded", "hourly bar kept")
+            turn.decide(alert.alert_id, deployment.name, fate, reason)
         case AlertAction.CLOSE_CALL | AlertAction.CLOSE_PUT | AlertAction.EXIT_GIVEN | AlertAction.TARGET_FLAT:
             _close(turn, alert, deployment, held)
         case AlertAction.BULLISH | AlertAction.OPEN_CALL | AlertAction.TARGET_LONG:
@@ -87,6 +104,12 @@ def on_alert(turn: Turn, alert: AlertReceived) -> None:
 def on_turned_away(turn: Turn, alert: AlertTurnedAway) -> None:
     """Keep an alert that was refused before it came here."""
     turn.decide(alert.alert_id, alert.deployment, "refused", alert.reason, gate="webhook")
+
+
+def _leave(turn: Turn, deployment: str, reason: str) -> None:
+    """Leave all that an entry of the deployment became."""
+    for position in turn.book.all_of(deployment):
+        steering.begin_exit(turn, position.position_id, reason)
 
 
 def retry_pending(turn: Turn, deployment: str) -> None:
@@ -133,7 +156,12 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
-    found = _contract_and_quote(turn, wish)
+    resolved = _with_atr(turn, wish)
+    if resolved is None:
+        reason = f"the average true range of {deployment.symbol} is not known: no bars of the strategy have told it"
+        turn.decide(wish.subject, deployment.name, "denied", reason, gate="atr", direction=wish.direction)
+        return
+    found = _contract_and_quote(turn, resolved)
     if isinstance(found, Refusal):
         turn.decide(wish.subject, deployment.name, "denied", found.reason, gate="contract", direction=wish.direction)
         return
@@ -143,27 +171,33 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
             until = waited.until
         _wait(turn, Pending(wish, until, found))
         return
-    _order(turn, _sized(turn, wish, found))
+    unfit = _unfit(turn, resolved, found)
+    if unfit:
+        turn.decide(wish.subject, deployment.name, "denied", unfit, gate="exits", direction=wish.direction)
+        return
+    _order(turn, _sized(turn, resolved, found))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Contract, its quote and the spot it was chosen at."""
+def _with_atr(turn: Turn, wish: Wish) -> Wish | None:
+    """Turn average true ranges of the plan into points; None while the average is not known."""
+    deployment, known = wish.deployment, turn.desk.atr.get(wish.deployment.name)
+    if not deployment.plan.exits.atr_lengths:
+        return wish
+    if known is None or known <= 0:
+        return None
+    plan = replace(deployment.plan, exits=deployment.plan.exits.resolved(known))
+    return replace(wish, deployment=replace(deployment, plan=plan))
 
-    instrument: Instrument
-    quote: Quote
-    spot: Decimal
 
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """A wish with everything that an order needs."""
-
-    wish: Wish
-    found: Found
-    side: Side
-    price: Decimal
-    units: int
+def _unfit(turn: Turn, wish: Wish, found: Found) -> str:
+    """Say why this contract cannot be left as the plan says, or ""."""
+    watched, strike = wish.deployment.plan.exits.underlying, found.instrument.strike
+    sign = 1 if wish.direction is Direction.LONG else -1
+    if watched is not None and watched.strike is Look.TOUCH and strike is not None and sign * (found.spot - strike) < 0:
+        return f"{wish.deployment.symbol} at {found.spot} is beyond the strike {strike} already"
+    if found.instrument.expiry == turn.now.date() and day_end.is_settled_in_shares(turn, found.instrument):
+        return f"{found.instrument.name} expires today and would be settled in shares"
+    return ""
 
 
 def _sized(turn: Turn, wish: Wish, found: Found) -> Sized:
@@ -178,6 +212,7 @@ def _order(turn: Turn, sized: Sized) -> None:
     """Ask the gates, then write the plan of the position and its entry order."""
     wish, found = sized.wish, sized.found
     deployment, instrument = wish.deployment, found.instrument
+    pieces = slicing.slices_of(deployment.plan.exits, instrument, sized.units)
     ask = Ask(
         deployment=deployment,
         instrument=instrument,
@@ -190,57 +225,28 @@ def _order(turn: Turn, sized: Sized) -> None:
         max_age=wish.max_age,
         session=turn.desk.session_of(instrument, turn.now.date()),
         open_pnl=steering.open_pnl(turn.desk),
+        orders=len(pieces),
+        largest_order=max((piece.units for piece in pieces), default=sized.units),
     )
     denied = judge(ask, turn.book, turn.config.limits, turn.now)
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
-    reason = f"{sized.side.value} {sized.units} {instrument.name} near {sized.price}"
+    orders = f" in {len(pieces)} orders" if len(pieces) > 1 else ""
+    reason = f"{sized.side.value} {sized.units} {instrument.name} near {sized.price}{orders}"
     turn.decide(wish.subject, deployment.name, "entered", reason, direction=wish.direction)
-    position_id = f"P{turn.day:%y%m%d}-{turn.book.trades_today + 1}"
-    turn.emit(
-        PositionPlanned(
-            position_id=position_id,
-            deployment=deployment.name,
-            direction=wish.direction,
-            side=sized.side,
+    slicing.begin(
+        turn,
+        Slicing(
+            wish=wish,
             instrument=instrument,
-            quantity=sized.units,
-            product=deployment.plan.product,
-            exits=deployment.plan.exits,
-            reference_price=sized.price,
-            underlying_price=found.spot,
-            subject=wish.subject,
-            at=turn.now,
+            side=sized.side,
+            price=sized.price,
+            spot=found.spot,
+            left=pieces,
             priced_by_model=found.quote.model,
-        )
-    )
-    turn.desk.refresh_held()
-    ticket = _ticket(turn, position_id, sized)
-    turn.emit(OrderSubmitted(ticket=ticket, at=turn.now))
-    if instrument.key not in turn.desk.watched:
-        turn.command(Subscribe(instrument=instrument))
-    turn.command(PlaceOrder(ticket=ticket))
-
-
-def _ticket(turn: Turn, position_id: str, sized: Sized) -> OrderTicket:
-    instrument, deployment = sized.found.instrument, sized.wish.deployment
-    synthetic = instrument.kind is InstrumentKind.SYNTHETIC
-    factor = 100 + sized.side.sign * ENTRY_BUFFER_PCT
-    rounding = Rounding.UP if sized.side is Side.BUY else Rounding.DOWN
-    limit = snap_to_tick(sized.price * factor / 100, instrument.tick, rounding)
-    return OrderTicket(
-        correlation_id=turn.correlation_id("E"),
-        intent_id=f"{position_id}:entry",
-        position_id=position_id,
-        deployment=deployment.name,
-        purpose=Purpose.ENTRY,
-        instrument=instrument,
-        side=sized.side,
-        quantity=sized.units,
-        order_type=OrderType.MARKET if synthetic else OrderType.LIMIT,
-        product=deployment.plan.product,
-        price=Decimal(0) if synthetic else limit,
+            until=turn.now,
+        ),
     )
 
 
@@ -248,7 +254,7 @@ def _contract_and_quote(turn: Turn, wish: Wish) -> Found | Refusal | str:
     """Contract and quote of a wish; a text names what is waited for."""
     deployment, listings = wish.deployment, turn.config.listings
     plan, symbol = deployment.plan, deployment.symbol
-    spot_quote = turn.desk.quotes.get(steering.underlying_key(turn, symbol))
+    spot_quote = turn.desk.quotes.get(turn.desk.underlying_key(symbol))
     if plan.is_synthetic:
         spot = wish.price if wish.price is not None else (spot_quote.last if spot_quote else None)
     else:
@@ -298,7 +304,7 @@ def _towards(turn: Turn, wish: Wish) -> None:
     if not is_leaving:
         fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE else "exited"
         turn.decide(wish.subject, name, fate, "opposite signal", direction=wish.direction)
-        steering.begin_exit(turn, held.position_id, "opposite")
+        _leave(turn, name, "opposite")
     if plan.on_opposite is OnOpposite.REVERSE or held.plan.direction is wish.direction:
         _wait(turn, Pending(wish, turn.now + wish.max_age, OPPOSITE))
         retry_pending(turn, name)
@@ -317,7 +323,7 @@ def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Posit
         turn.decide(alert.alert_id, deployment.name, "ignored", f"leaving already: {held.exit_reason}")
         return
     turn.decide(alert.alert_id, deployment.name, "exited", "exit alert")
-    steering.begin_exit(turn, held.position_id, "manual" if alert.source == "panel" else "alert")
+    _leave(turn, deployment.name, "manual" if alert.source == "panel" else "alert")
 
 
 def _is_meant(alert: AlertReceived, deployment: Deployment, held: Position) -> bool:

@@ -8,7 +8,18 @@ from typing import assert_never
 
 from workbench.core.bars import Quote
 from workbench.core.book import Book
-from workbench.core.engine import beat, carrying, entries, orders, sending, settling, steering, watching
+from workbench.core.engine import (
+    beat,
+    carrying,
+    day_end,
+    entries,
+    orders,
+    sending,
+    settling,
+    steering,
+    underlying,
+    watching,
+)
 from workbench.core.engine.turn import DAILY_LOSS, Decision, Desk, EngineConfig, Turn
 from workbench.core.legs import Listings
 from workbench.core.messages import (
@@ -27,12 +38,17 @@ from workbench.core.messages import (
     OperatorOrdered,
     OrderUpdated,
     QuoteReceived,
+    SettlementTold,
     SignalRaised,
     SnapshotTaken,
     SwitchTurned,
     TimerBeat,
     WriteAnswered,
 )
+from workbench.core.position import PositionState
+
+FLATTENED = "flatten"
+"""Who halts when everything was ordered to be left; a person resumes."""
 
 
 class Engine:
@@ -117,6 +133,8 @@ class Engine:
                 _on_broker(turn, message)
             case OperatorOrdered():
                 _on_operator(turn, message)
+            case SettlementTold():
+                day_end.on_settlement(turn, message)
             case DayBegan():
                 self._on_day(turn, message)
             case DeploymentChecked() | FeedChecked() | BarClosed():
@@ -144,6 +162,12 @@ def _on_quote(turn: Turn, quote: Quote) -> None:
     desk.quotes[quote.key] = quote
     if quote.key in desk.held:
         steering.on_quote(turn, quote)
+        for position_id in desk.held.get(quote.key, ()):
+            position = turn.book.positions[position_id]
+            if position.state is PositionState.CARRIED:
+                day_end.resume(turn, position)
+    if quote.key in desk.spots:
+        underlying.on_spot(turn, quote)
     if quote.key in desk.watched:
         watching.on_spot(turn, quote)
     if desk.pending:
@@ -177,6 +201,10 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
             turn.emit(AccountUnfrozen(at=turn.now, who=order.who))
             sending.ask_snapshot(turn, "unfrozen: looking again")
         case Operator.FLATTEN | Operator.CLOSE:
+            if order.command is Operator.FLATTEN and not book.halted:
+                # Who wants to be out of everything does not want a signal a minute later to enter again.
+                reason = order.reason or f"everything was left by {order.who}"
+                turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=FLATTENED))
             entries.drop_all_pending(turn, "everything was to be left")
             for position in book.live_positions():
                 if order.command is Operator.FLATTEN or order.target in ("", position.position_id):

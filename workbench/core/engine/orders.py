@@ -5,8 +5,9 @@ Invariant: the same updates in any order, doubled or with some missing, end in t
 
 from decimal import Decimal
 
-from workbench.core.engine import entries, sending, steering
+from workbench.core.engine import entries, sending, slicing, steering
 from workbench.core.engine.turn import Turn
+from workbench.core.exits import STOP_REASONS
 from workbench.core.messages import (
     AccountFrozen,
     BrokerOrder,
@@ -50,6 +51,8 @@ def on_answer(turn: Turn, answer: WriteAnswered) -> None:
     match answer.kind:
         case WriteKind.PLACE:
             _placed(turn, order, answer)
+            taken = answer.outcome is Outcome.ACCEPTED and answer.state is not OrderState.REJECTED
+            slicing.answered(turn, order, taken=taken, why=f"an order is {answer.outcome.value}: {answer.reason}")
         case WriteKind.MODIFY:
             _modified(turn, order, answer)
         case WriteKind.CANCEL:
@@ -200,7 +203,7 @@ def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
         return position.plan.reference_price
     if position.exit_reason == "target" and position.target is not None:
         return position.target
-    if purpose is Purpose.STOP and position.exit_reason in ("", "stop", "trail") and position.stop is not None:
+    if purpose is Purpose.STOP and position.exit_reason in {"", *STOP_REASONS} and position.stop is not None:
         return position.stop
     quote = turn.desk.quotes.get(position.plan.instrument.key)
     return quote.last if quote else ZERO
@@ -232,9 +235,22 @@ def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
         sending.ask_snapshot(turn, f"order {answer.correlation_id} was not answered")
     elif state in (OrderState.REJECTED, OrderState.NOT_SENT):
         turn.tell(Level.WARNING, f"order {answer.correlation_id} {state.value}: {answer.reason}")
-        _gone(turn, turn.book.orders[answer.correlation_id])
+        if answer.throttled:
+            _throttled(turn, turn.book.orders[answer.correlation_id])
+        else:
+            _gone(turn, turn.book.orders[answer.correlation_id])
     elif answer.state not in (None, state):
         sending.ask_snapshot(turn, f"order {answer.correlation_id} is {answer.state} by its answer")
+
+
+def _throttled(turn: Turn, order: Order) -> None:
+    """An order was refused for its pace alone: an entry is dropped, what leaves or protects comes after a pause."""
+    position = turn.book.positions[order.ticket.position_id]
+    if order.ticket.purpose is not Purpose.ENTRY:
+        turn.desk.throttled[position.position_id] = turn.now
+        return
+    plan = position.plan
+    turn.decide(plan.subject, plan.deployment, "denied", "rate limit", gate="rate_limit", direction=plan.direction)
 
 
 def _taken_state(answer: WriteAnswered) -> OrderState:
@@ -261,8 +277,14 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
             reason=answer.reason,
         )
     )
-    if answer.outcome is not Outcome.ACCEPTED and not order.state.is_done:
+    if answer.outcome is Outcome.ACCEPTED:
+        turn.desk.refused.pop(answer.correlation_id, None)
+    elif answer.throttled:
+        turn.desk.throttled[order.ticket.position_id] = turn.now
+    elif not order.state.is_done:
         turn.desk.asked_at[answer.correlation_id] = turn.now
+        if answer.outcome is not Outcome.UNKNOWN:
+            turn.desk.refused[answer.correlation_id] = turn.desk.refused.get(answer.correlation_id, 0) + 1
         text = f"change of {answer.correlation_id} {answer.outcome.value}: {answer.reason}"
         turn.tell(Level.WARNING, text)
         sending.ask_snapshot(turn, text)
@@ -271,7 +293,7 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
 def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     """An answer never ends an order: only a row with its quantities does, for the cancel may have crossed a fill."""
     turn.emit(CancelEnded(correlation_id=answer.correlation_id, outcome=answer.outcome, at=turn.now))
-    if order.state.is_done:
+    if order.state.is_done or answer.throttled:
         return
     if answer.outcome is not Outcome.ACCEPTED or answer.state is OrderState.CANCELLED:
         sending.ask_snapshot(turn, f"cancel of {answer.correlation_id} {answer.outcome.value}: {answer.reason}")
@@ -285,7 +307,10 @@ def _gone(turn: Turn, order: Order) -> None:
     if order.state is OrderState.CANCELLED and order.modifications >= steering.MODIFICATIONS_AT_MOST:
         # Our own doing: the broker takes no more changes of it, and a fresh one is placed at once.
         return
-    if order.ticket.purpose is Purpose.STOP and position.state is PositionState.OPEN:
+    is_held = position.state is PositionState.OPEN or (
+        position.state is PositionState.CARRIED and steering.market_trades(turn, position)
+    )
+    if order.ticket.purpose is Purpose.STOP and is_held:
         steering.lost_protection(turn, position.position_id, order.reason or order.state.value)
 
 

@@ -2,23 +2,25 @@
 
 A position has at most ONE order that could leave it: its stop, which is modified into the target or into a marketable
 limit when it is time to go. So stop and target can never both fill, and an exit never holds more than the position.
+What leaves in parts is several positions from the start (`slicing`), each with its one order.
 Should two rest all the same (an order that was given up has come back), one is taken back, and what fills beyond the
 position is bought or sold back at once.
 """
 
+from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.bars import Quote
 from workbench.core.engine import sending
 from workbench.core.engine.turn import Desk, Turn
-from workbench.core.errors import WorkbenchError
 from workbench.core.messages import (
     EntryFailed,
     ExitBegan,
     Level,
     PositionClosed,
     ProtectionChanged,
+    SpotLevelsMoved,
     StopMoved,
     Unsubscribe,
 )
@@ -33,19 +35,17 @@ MODIFICATIONS_AT_MOST = 20
 STOP_TRIES = 2
 """So often a refused stop is placed anew before the position is left instead (fault R13)."""
 
+REFUSED_CHANGES = 3
+"""So many refused changes in a row, and the order is taken back and placed anew."""
+
+THROTTLE_PAUSE_S = 1.0
+"""Market seconds before a wish that was refused for its pace is made again."""
+
 TRIES_AT_ONCE = 2
 """Attempts to leave that follow each other at once; further ones keep the chase's interval."""
 
 AVERAGE_PLACES = Decimal("0.000001")
 """An average price is rounded here before levels are laid: how its fills were told must not move a stop by a tick."""
-
-
-def underlying_key(turn: Turn, symbol: str) -> str:
-    """Key under which the quotes of an underlying come."""
-    try:
-        return turn.config.listings.instruments.index(symbol).key
-    except WorkbenchError:
-        return f"IDX_I:{symbol}"
 
 
 def open_pnl(desk: Desk) -> Decimal:
@@ -78,7 +78,7 @@ def begin_exit(turn: Turn, position_id: str, reason: str) -> None:
     An entry that has not filled yet is withdrawn, now or as soon as the broker has named it; what fills of it is left.
     """
     position = turn.book.positions[position_id]
-    if not position.is_live or position.state is PositionState.EXITING:
+    if not position.is_live or position.state in (PositionState.EXITING, PositionState.EXPIRING):
         return
     turn.emit(ExitBegan(position_id=position_id, reason=reason, at=turn.now))
     sending.withdraw_entry(turn, position_id)
@@ -89,6 +89,10 @@ def steer(turn: Turn, position_id: str) -> None:
     """Bring a position one step nearer to closed, left or protected; safe to call at any time."""
     position = turn.book.positions[position_id]
     if not position.is_live or _finished(turn, position):
+        return
+    if position.state is PositionState.EXPIRING:
+        for order in turn.book.resting_exits(position_id):
+            sending.cancel(turn, order)
         return
     if position.state is PositionState.EXITING:
         sending.withdraw_entry(turn, position_id)
@@ -109,12 +113,25 @@ def steer(turn: Turn, position_id: str) -> None:
 
 def _is_filling(position: Position, resting: Order | None) -> bool:
     """A stop that has begun to fill is left to fill; the chase takes over if it stands still."""
-    return resting is not None and resting.filled_quantity > 0 and position.exit_reason in ("stop", "trail")
+    return resting is not None and resting.filled_quantity > 0 and position.exit_reason in exits.STOP_REASONS
 
 
 def lay_levels(turn: Turn, position_id: str) -> None:
     """Lay stop and target around the average entry after an entry fill (not once the stop has been trailed)."""
     position = turn.book.positions[position_id]
+    if position.plan.exits.underlying is not None and position.spot_peak is None:
+        watched = exits.spot_levels(position)
+        price = position.plan.underlying_price
+        turn.emit(
+            SpotLevelsMoved(
+                position_id=position_id,
+                at=turn.now,
+                stop=watched.stop,
+                target=watched.target,
+                peak=price,
+                initial=True,
+            )
+        )
     if position.was_trailed:
         return
     laid = exits.levels(
@@ -166,8 +183,7 @@ def _finished(turn: Turn, position: Position) -> bool:
 
 def _forget(turn: Turn, position: Position) -> None:
     instrument, desk = position.plan.instrument, turn.desk
-    desk.extremes.pop(position.position_id, None)
-    desk.passed_since.pop(position.position_id, None)
+    desk.forget(position.position_id)
     desk.refresh_held()
     for resting in turn.book.resting_exits(position.position_id):
         sending.cancel(turn, resting)
@@ -175,10 +191,25 @@ def _forget(turn: Turn, position: Position) -> None:
         turn.command(Unsubscribe(instrument=instrument))
 
 
-def _market_trades(turn: Turn, position: Position) -> bool:
+def market_trades(turn: Turn, position: Position) -> bool:
     """Orders leave only while the exchange takes them (invariant I7); the wish to leave outlives the night."""
     session = turn.desk.session_of(position.plan.instrument, turn.now.date())
     return session is not None and session.contains(turn.now)
+
+
+def is_throttled(turn: Turn, position: Position) -> bool:
+    """A wish about it was refused for its pace a moment ago: it is made again after a pause, not at once."""
+    refused = turn.desk.throttled.get(position.position_id)
+    return refused is not None and turn.now - refused < timedelta(seconds=THROTTLE_PAUSE_S)
+
+
+def _refuses_changes(turn: Turn, order: Order) -> bool:
+    """The broker has refused several changes of an order in a row: a fresh one may be taken where a change is not."""
+    return turn.desk.refused.get(order.ticket.correlation_id, 0) >= REFUSED_CHANGES
+
+
+def _was_carried_today(turn: Turn, position: Position) -> bool:
+    return position.carried_at is not None and position.carried_at.date() == turn.now.date()
 
 
 def _leavable(turn: Turn, position: Position) -> int:
@@ -200,8 +231,10 @@ def _leavable(turn: Turn, position: Position) -> int:
 
 def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
     """See to it that the stop rests at the broker for all that is held."""
-    if position.stop is None or not _market_trades(turn, position):
+    if position.stop is None or not market_trades(turn, position) or is_throttled(turn, position):
         return
+    if position.state is PositionState.CARRIED and not _was_carried_today(turn, position):
+        return  # taken up again at the open, which may lie beyond the stop
     units = _leavable(turn, position)
     if units <= 0:
         _stand_back(turn, resting)
@@ -218,7 +251,8 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
         return
     terms = exits.stop_terms(position, resting.filled_quantity + units)
     if (resting.ticket.quantity, resting.ticket.trigger_price) != (terms.quantity, terms.trigger_price):
-        if resting.modifications >= MODIFICATIONS_AT_MOST:
+        is_short = resting.remaining_quantity < units
+        if resting.modifications >= MODIFICATIONS_AT_MOST or (is_short and _refuses_changes(turn, resting)):
             # Placed anew as soon as the cancellation is confirmed; until then the old, looser stop rests.
             sending.cancel(turn, resting)
             return
@@ -230,7 +264,9 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
 def press(turn: Turn, position: Position, resting: Order | None) -> None:
     """Make the next attempt to leave: change the resting order, or place one where none rests."""
     name = position.plan.instrument.name
-    if not _market_trades(turn, position):
+    if is_throttled(turn, position):
+        return
+    if not market_trades(turn, position):
         turn.tell_once(Level.ALARM, f"{name} is to be left and the market is closed: it is left when it opens")
         return
     units = _leavable(turn, position)
@@ -242,7 +278,8 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
         sending.place(turn, position, Purpose.EXIT, exits.leaving_terms(position, quote, units))
     elif sending.is_ready(turn, resting):
         is_excess = position.open_quantity < 0
-        if resting.modifications >= MODIFICATIONS_AT_MOST or (resting.ticket.side is position.side) is not is_excess:
+        is_used_up = resting.modifications >= MODIFICATIONS_AT_MOST or _refuses_changes(turn, resting)
+        if is_used_up or (resting.ticket.side is position.side) is not is_excess:
             sending.cancel(turn, resting)
             return
         terms = exits.leaving_terms(position, quote, resting.filled_quantity + units)
@@ -268,9 +305,8 @@ def _set_protection(turn: Turn, position: Position, protection: Protection, reas
 def stop_filled(turn: Turn, position_id: str) -> None:
     """The stop at the broker has fired: name why the position is being left."""
     position = turn.book.positions[position_id]
-    if position.state is PositionState.OPEN:
-        reason = "trail" if position.was_trailed else "stop"
-        turn.emit(ExitBegan(position_id=position_id, reason=reason, at=turn.now))
+    if position.state in (PositionState.OPEN, PositionState.CARRIED):
+        turn.emit(ExitBegan(position_id=position_id, reason=position.stop_reason, at=turn.now))
         sending.withdraw_entry(turn, position_id)
 
 

@@ -11,12 +11,13 @@ from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.charges import ChargeTable
 from workbench.core.deployment import Deployment, Limits, Mode
-from workbench.core.errors import UnknownSession
+from workbench.core.errors import UnknownSession, WorkbenchError
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Command, DecisionMade, Event, Level, Notify
+from workbench.core.plan import Exits
 from workbench.core.session import Calendar, Session
-from workbench.core.signal import Direction
+from workbench.core.signal import Direction, Side
 
 DAILY_LOSS = "daily_loss"
 """Who halts when the day's loss has reached its limit; such a halt ends with the day, a person's does not."""
@@ -80,6 +81,30 @@ class Wish:
     given: tuple[Decimal, Right] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of an entry that becomes a position of its own: units, and how it is left."""
+
+    units: int
+    exits: Exits
+
+
+@dataclass(slots=True, kw_only=True)
+class Slicing:
+    """An approved entry on its way: what of it was sent (as positions of one `group`) and what is left to be sent."""
+
+    wish: Wish
+    instrument: Instrument
+    side: Side
+    price: Decimal
+    spot: Decimal
+    left: tuple[Slice, ...]
+    priced_by_model: bool
+    until: datetime
+    group: str = ""
+    sent: int = 0
+
+
 @dataclass(slots=True)
 class Pending:
     """A wish that waits: for a quote, or until the opposite position is closed."""
@@ -96,6 +121,9 @@ class Desk:
     `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
     (fault R23). `blind` holds exits back after a restart with frozen books until the broker was read. `asked_at` is
     when a cancellation or change of an order was asked or refused last, `told` what a person was told once.
+    `throttled` is when a wish about a position was last refused for its pace, `refused` counts refused changes of an
+    order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
+    underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
     """
 
     config: EngineConfig
@@ -116,6 +144,14 @@ class Desk:
     blind: bool = False
     asked_at: dict[str, datetime] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    slicing: dict[str, Slicing] = field(default_factory=dict)
+    throttled: dict[str, datetime] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    naked_since: dict[str, datetime] = field(default_factory=dict)
+    spots: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    spot_extremes: dict[str, Decimal] = field(default_factory=dict)
+    hours: dict[str, tuple[datetime, Decimal]] = field(default_factory=dict)
+    atr: dict[str, Decimal] = field(default_factory=dict)
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -135,6 +171,13 @@ class Desk:
         self.looks.clear()
         self.asked_at.clear()
         self.told.clear()
+        self.slicing.clear()
+        self.throttled.clear()
+        self.refused.clear()
+        self.naked_since.clear()
+        self.spot_extremes.clear()
+        self.hours.clear()
+        self.atr.clear()
         self.last_minute = None
 
     def session_of(self, instrument: Instrument, day: date) -> Session | None:
@@ -143,12 +186,31 @@ class Desk:
         return self.session(Segment.IDX_I if synthetic else instrument.segment, day)
 
     def refresh_held(self) -> None:
-        """Index live positions by instrument key, for the quotes."""
+        """Index live positions by the keys whose quotes they follow: their own, and an underlying that they watch."""
         held: dict[str, tuple[str, ...]] = {}
+        spots: dict[str, tuple[str, ...]] = {}
         for position in self.book.live_positions():
             key = position.plan.instrument.key
             held[key] = (*held.get(key, ()), position.position_id)
-        self.held = held
+            if position.plan.exits.underlying is not None:
+                key = self.underlying_key(position.plan.instrument.symbol)
+                spots[key] = (*spots.get(key, ()), position.position_id)
+        self.held, self.spots = held, spots
+
+    def underlying_key(self, symbol: str) -> str:
+        """Key under which the quotes of an underlying come."""
+        try:
+            return self.config.listings.instruments.index(symbol).key
+        except WorkbenchError:
+            return f"IDX_I:{symbol}"
+
+    def forget(self, position_id: str) -> None:
+        """Forget what was held of a position that is over."""
+        self.extremes.pop(position_id, None)
+        self.passed_since.pop(position_id, None)
+        self.throttled.pop(position_id, None)
+        self.naked_since.pop(position_id, None)
+        self.spot_extremes.pop(position_id, None)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from workbench.core.instrument import Instrument
 from workbench.core.messages.broker import Outcome
 from workbench.core.money import ZERO
 from workbench.core.order import OrderChange, OrderState, OrderTicket, Product
-from workbench.core.plan import Exits
+from workbench.core.plan import Exits, Overnight
 from workbench.core.signal import Direction, Side
 
 
@@ -55,6 +55,10 @@ class PositionPlanned:
         The signal or alert that led to it.
     priced_by_model : bool
         True where prices come from the pricing model.
+    overnight : Overnight
+        What happens to it at the end of the day.
+    group : str
+        The first position of an entry that became several (slices of one size); empty for the first itself.
     """
 
     position_id: str
@@ -70,6 +74,8 @@ class PositionPlanned:
     subject: str
     at: datetime
     priced_by_model: bool = False
+    overnight: Overnight = Overnight.SQUARE_OFF
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +149,10 @@ class FillBooked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMoved:
-    """Stop and target were laid around the entry (`initial`), or the stop was trailed (rupees on the traded price)."""
+    """Stop and target were laid around the entry (`initial`), or the stop was tightened (rupees on the traded price).
+
+    `by` names the rule that tightened it: "trail" or "lock".
+    """
 
     position_id: str
     stop: Decimal | None
@@ -151,6 +160,7 @@ class StopMoved:
     target: Decimal | None = None
     peak: Decimal | None = None
     initial: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +169,18 @@ class PeakMoved:
 
     position_id: str
     peak: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpotLevelsMoved:
+    """Levels on the underlying were laid (`initial`) or tightened, rupees; `peak` is its best price since the entry."""
+
+    position_id: str
+    at: datetime
+    stop: Decimal | None
+    peak: Decimal
+    target: Decimal | None = None
+    initial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +214,64 @@ class PositionClosed:
     gross: Decimal
     charges: Decimal
     net: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionCarried:
+    """A position stays over the night: decided before the close, for `reason`."""
+
+    position_id: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionResumed:
+    """A carried position is watched again: the market has opened."""
+
+    position_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """One position that stays over the night; P&L in rupees at the last price, charges so far counted."""
+
+    position_id: str
+    symbol: str
+    expiry: date | None
+    strike: Decimal | None
+    right: str
+    side: str
+    quantity: int
+    pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvernightListed:
+    """The list of what stays over the night."""
+
+    at: datetime
+    stays: tuple[Stay, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftToExpire:
+    """A position cannot be left any more and expires; it is booked when its settlement price is told."""
+
+    position_id: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSettled:
+    """An expired position was settled: `value` is its intrinsic value, rupees a unit."""
+
+    position_id: str
+    at: datetime
+    settlement_price: Decimal
+    value: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,9 +357,15 @@ Event = (
     | FillBooked
     | StopMoved
     | PeakMoved
+    | SpotLevelsMoved
     | ProtectionChanged
     | ExitBegan
     | PositionClosed
+    | PositionCarried
+    | PositionResumed
+    | OvernightListed
+    | LeftToExpire
+    | PositionSettled
     | EntryFailed
     | SwitchTurned
     | AccountFrozen

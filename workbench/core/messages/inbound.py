@@ -27,7 +27,8 @@ class SignalRaised:
     """A strategy was evaluated at a closed bar (`bar_time` is its open, `known_at` its close).
 
     `values` is the newest row, `previous` the row before it; `stop_points` is the strategy's own stop distance on
-    the underlying, where it has one.
+    the underlying, where it has one; `atr` is the average true range of these bars (rupees) where the plan's exits ask
+    for it.
     """
 
     deployment: str
@@ -38,6 +39,7 @@ class SignalRaised:
     strategy_hash: str
     close: Decimal
     stop_points: Decimal | None = None
+    atr: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,15 @@ class DayBegan:
     day: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementTold:
+    """The price (rupees of the underlying) at which contracts of that expiry were settled."""
+
+    symbol: str
+    expiry: date
+    price: Decimal
+
+
 Message = (
     BarClosed
     | SignalRaised
@@ -210,4 +221,5 @@ Message = (
     | DeploymentChecked
     | FeedChecked
     | DayBegan
+    | SettlementTold
 )
