@@ -20,7 +20,7 @@ from workbench.core.instrument import Segment
 from workbench.core.messages import FeedChecked
 from workbench.core.session import Calendar, Phase, Session
 from workbench.live.alerts import AlertDesk
-from workbench.live.edges import DayReporter
+from workbench.live.edges import Alarms, DayReporter
 from workbench.live.runner import Runner
 
 MARKET = Segment.NSE_FNO
@@ -49,6 +49,7 @@ class FeedWatch:
         self._ticking: dict[str, float | None] = {}
         self._are_due: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
+        self.held: dict[str, str] = {}
 
     @property
     def last_quote_at(self) -> float | None:
@@ -86,15 +87,36 @@ class FeedWatch:
         """Note that the order socket connected or was lost."""
         self.orders_connected, self.orders_reason = up, reason
 
+    def lives(self) -> tuple[bool, str]:
+        """Say whether the feed itself brings quotes now, and why not; holds and the market's hours do not count."""
+        age = self.age_s
+        if not self.connected:
+            return False, self.reason
+        if self.stale_after_s is None or (age is not None and age <= self.stale_after_s):
+            return True, ""
+        return False, f"no quote for {age or 0:.0f} s"
+
+    def hold(self, what: str, reason: str) -> None:
+        """Hold entries back, as a dead feed does, until `let_go`: the token is refused, paper orders cannot be matched.
+
+        Unlike a HALT it ends by itself with its cause, and no person has to find out that it may.
+        """
+        self.held[what] = reason
+
+    def let_go(self, what: str) -> None:
+        """Take a hold away."""
+        self.held.pop(what, None)
+
     def judge(self, *, market_open: bool) -> FeedChecked | None:
         """Say whether the feed came alive or went stale since the last call; None where nothing changed."""
         age = self.age_s
         stale = self.stale_after_s is not None and market_open and (age is None or age > self.stale_after_s)
-        alive = self.connected and not stale
+        held = next(iter(self.held.values()), "")
+        alive = self.connected and not stale and not held
         if alive == self._judged:
             return None
         self._judged = alive
-        reason = "" if alive else (self.reason if not self.connected else f"no quote for {age or 0:.0f} s")
+        reason = "" if alive else held or (self.reason if not self.connected else f"no quote for {age or 0:.0f} s")
         return FeedChecked(alive=alive, age_s=age or 0.0, reason=reason)
 
 
@@ -113,6 +135,8 @@ class LiveSystem:
         Opens the writing routes of the API.
     notices : callable
         Newest notices as mappings with level, text and at.
+    alarms : Alarms, optional
+        Those that wait for a person.
     report : DayReporter, optional
         Writes the export of a day.
     token_hours_left : callable
@@ -128,6 +152,7 @@ class LiveSystem:
     watch: FeedWatch
     admin_token: str
     notices: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    alarms: Alarms | None = None
     report: DayReporter | None = None
     token_hours_left: Callable[[], float | None] = lambda: None
     candles: Callable[[str, str, int], Sequence[Mapping[str, Any]]] = lambda *_: ()
