@@ -41,7 +41,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def session(
-    messages: list[str | bytes], wanted: Callable[[DhanOrderUpdates, list[BrokerOrder]], bool]
+    messages: list[str | bytes], wanted: Callable[[DhanOrderUpdates, list[BrokerOrder]], bool], **options: Any
 ) -> tuple[DhanOrderUpdates, list[BrokerOrder], list[tuple[bool, str]], list[str]]:
     """Serve the messages at each login, and drop the connection after them."""
     logins: list[str] = []
@@ -55,7 +55,9 @@ async def session(
 
     async with serve(handler, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        updates = DhanOrderUpdates(f"ws://127.0.0.1:{port}", "1000000001", TOKEN, backoff_s=(0.01, 0.02))
+        updates = DhanOrderUpdates(
+            f"ws://127.0.0.1:{port}", "1000000001", TOKEN, **{"backoff_s": (0.01, 0.02), **options}
+        )
         task = asyncio.create_task(updates.run(orders.append, lambda up, why: states.append((up, why))))
         await until(lambda: wanted(updates, orders))
         task.cancel()
@@ -116,3 +118,159 @@ def test_i10_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture, capsys: py
     captured = capsys.readouterr()
     assert TOKEN not in caplog.text + captured.out + captured.err + repr(updates)
     assert updates.malformed >= 1
+
+
+def pascal(data: dict[str, Any]) -> dict[str, Any]:
+    return {key[0].upper() + key[1:]: value for key, value in data.items()}
+
+
+def read(data: dict[str, Any], kind: str = "order_alert") -> BrokerOrder | None:
+    updates = DhanOrderUpdates("ws://127.0.0.1:9", "1000000001", TOKEN)
+    return updates.read(json.dumps({"Data": data, "Type": kind}))
+
+
+def test_both_casings_and_both_in_one_message_are_read_alike() -> None:
+    camel = {**DATA, "status": "Part_Traded", "tradedQty": 25, "reasonDescription": "CONFIRMED"}
+    order = read(camel)
+    assert order is not None
+    assert (order.state, order.filled_quantity) == (OrderState.PARTLY_FILLED, 25)
+    assert read(pascal(camel)) == order
+    assert read({**camel, **pascal(camel)}) == order
+    assert read({**dict.fromkeys(camel, ""), **pascal(camel)}) == order
+    assert read({key.upper(): value for key, value in camel.items()}, "ORDER_ALERT") == order
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("Cancelled", OrderState.CANCELLED),
+        ("REJECTED", OrderState.REJECTED),
+        ("Transit", OrderState.ACCEPTED),
+        ("pending", OrderState.WORKING),
+        ("a word of tomorrow", OrderState.WORKING),
+    ],
+)
+def test_a_status_is_read_in_any_case(status: str, state: OrderState) -> None:
+    order = read({**DATA, "status": status, "tradedQty": 0})
+    assert order is not None
+    assert (order.state, order.raw_status) == (state, status)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "DUMMY", "TRIGGERED", "Pending"])
+@pytest.mark.parametrize("marks", [{"algoOrdNo": "11"}, {"legNo": 2, "remarks": "Super Order", "algoOrdNo": "11"}])
+def test_a_leg_of_a_super_order_is_an_order_of_its_own(status: str, marks: dict[str, Any]) -> None:
+    leg = {**DATA, "orderNo": "12", "txnType": "S", "tradedQty": 0, "status": status, **marks}
+    order = read(leg)
+    assert order is not None
+    assert (order.order_id, order.correlation_id, order.state) == ("12", "", OrderState.WORKING)
+
+
+def test_a_leg_under_the_number_of_its_entry_is_counted_and_not_handed_on() -> None:
+    updates = DhanOrderUpdates("ws://127.0.0.1:9", "1000000001", TOKEN)
+    leg = {**DATA, "txnType": "S", "legNo": 3, "remarks": "Super Order", "algoOrdNo": "11"}
+    assert updates.read(json.dumps({"Data": leg, "Type": "order_alert"})) is None
+    assert (updates.legs, updates.received, updates.malformed) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("entry", ["", "0", "NA", "11", None])
+def test_an_order_that_is_its_own_entry_keeps_our_id(entry: str | None) -> None:
+    order = read({**DATA, "legNo": 1, "algoOrdNo": entry, "remarks": "Super Order"})
+    assert order is not None
+    assert order.correlation_id == "abc"
+
+
+@pytest.mark.parametrize(
+    ("message", "is_refusal"),
+    [
+        ({"Type": "error", "remarks": "Authentication failed", "message": f"Invalid Token {TOKEN}"}, True),
+        ({"Type": "login", "message": "token expired"}, True),
+        ({"Type": "login", "message": "login successful"}, False),
+        ({"Type": "heartbeat"}, False),
+        ({"Type": "error", "message": "too many requests"}, False),
+    ],
+)
+def test_a_refused_login_is_told_without_the_token(message: dict[str, Any], is_refusal: bool) -> None:
+    told: list[str] = []
+    updates, *_ = asyncio.run(
+        session([json.dumps(message)], lambda updates, _: updates.other >= 2, on_token_refused=told.append)
+    )
+    assert bool(told) is is_refusal
+    assert TOKEN not in repr(told)
+    assert updates.malformed == 0
+
+
+def test_a_refused_login_is_not_tried_again_in_a_hot_loop_and_a_new_token_ends_the_wait() -> None:
+    async def scenario() -> list[str]:
+        logins: list[str] = []
+
+        async def handler(socket: ServerConnection) -> None:
+            logins.append(json.loads(await socket.recv())["LoginReq"]["Token"])
+            await socket.send(json.dumps({"Type": "error", "message": "Invalid Token"}))
+
+        async with serve(handler, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            updates = DhanOrderUpdates(f"ws://127.0.0.1:{port}", "1", TOKEN, backoff_s=(0.001, 3600.0))
+            states: list[bool] = []
+            task = asyncio.create_task(updates.run(lambda _: None, lambda up, _: states.append(up)))
+            await until(lambda: states == [True, False])
+            await asyncio.sleep(0.2)
+            assert len(logins) == 1
+            await asyncio.to_thread(updates.renew_token, "another")
+            await until(lambda: len(logins) == 2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return logins
+
+    assert asyncio.run(scenario()) == [TOKEN, "another"]
+
+
+def test_a_renewed_token_logs_in_anew_since_a_socket_of_the_old_one_may_be_deaf() -> None:
+    async def scenario() -> tuple[list[str], list[tuple[bool, str]]]:
+        logins: list[str] = []
+        states: list[tuple[bool, str]] = []
+
+        async def handler(socket: ServerConnection) -> None:
+            logins.append(json.loads(await socket.recv())["LoginReq"]["Token"])
+            await socket.wait_closed()
+
+        async with serve(handler, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            updates = DhanOrderUpdates(f"ws://127.0.0.1:{port}", "1", TOKEN)
+            task = asyncio.create_task(updates.run(lambda _: None, lambda up, why: states.append((up, why))))
+            await until(lambda: len(logins) == 1)
+            updates.renew_token(TOKEN)
+            updates.renew_token("another")
+            await until(lambda: len(logins) == 2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return logins, states
+
+    logins, states = asyncio.run(scenario())
+    assert logins == [TOKEN, "another"]
+    assert states[:2] == [(True, ""), (False, "logging in with the new access token")]
+
+
+def test_s4_a_half_open_socket_is_found_by_its_ping_and_made_again() -> None:
+    async def scenario() -> list[tuple[bool, str]]:
+        states: list[tuple[bool, str]] = []
+        over = asyncio.Event()
+
+        async def deaf(socket: ServerConnection) -> None:
+            await socket.recv()
+            socket.transport.pause_reading()
+            await over.wait()
+            socket.transport.abort()
+
+        async with serve(deaf, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            updates = DhanOrderUpdates(f"ws://127.0.0.1:{port}", "1", TOKEN, backoff_s=(0.01, 0.02), ping_s=0.05)
+            task = asyncio.create_task(updates.run(lambda _: None, lambda up, why: states.append((up, why))))
+            await until(lambda: len(states) >= 3)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            over.set()
+        return states
+
+    states = asyncio.run(scenario())
+    assert [up for up, _ in states[:3]] == [True, False, True]
+    assert "ping timeout" in states[1][1]
