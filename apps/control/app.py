@@ -78,6 +78,7 @@ def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, ban
     with st.container(key="old" if is_old else "now"):
         left, right = st.columns([3, 2], gap="medium")
         with left:
+            _alarms(shown)
             _money(shown)
             _positions(shown)
             _alerts(shown)
@@ -144,6 +145,17 @@ def _figures(items: Sequence[shapes.Figure], key: str) -> None:
     with st.container(key=f"figures-{key}", horizontal=True, gap="medium"):
         for item in items:
             st.markdown(view.coloured_figure(item), width="content")
+
+
+def _alarms(shown: shapes.Screen) -> None:
+    for item in shown.alarms:
+        with st.container(key=f"alarm-{item.number}", horizontal=True, gap="small"):
+            st.markdown(coloured(f"**ALARM** {item.text}", Tone.BAD))
+            st.button("Seen", key=f"seen_{item.number}", on_click=_seen, args=(item.number,))
+
+
+def _seen(number: int) -> None:
+    _remember(engine().seen(number), "Alarm acknowledged")
 
 
 def _money(shown: shapes.Screen) -> None:

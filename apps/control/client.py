@@ -107,6 +107,10 @@ class Engine:
         """Give one of the orders halt, resume, flatten."""
         return self._call("POST", f"/api/{command}", {"reason": "control app", "who": "control app"})
 
+    def seen(self, number: int) -> Answer:
+        """Say that a person has seen an alarm."""
+        return self._call("POST", f"/api/alarms/{number}/seen", {"who": "control app"})
+
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> Answer:
         headers = {TOKEN_HEADER: admin_token()} if method == "POST" else {}
         try:

@@ -101,6 +101,14 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmLine:
+    """An alarm that nobody has acknowledged."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Screen:
     """The whole page."""
 
@@ -113,5 +121,6 @@ class Screen:
     alerts: tuple[AlertLine, ...]
     deployments: tuple[DeploymentLine, ...]
     notices: tuple[Notice, ...]
+    alarms: tuple[AlarmLine, ...]
     halted: bool
     is_live: bool

@@ -13,6 +13,7 @@ from typing import Any
 
 from apps.control import words
 from apps.control.shapes import (
+    AlarmLine,
     AlertLine,
     Banner,
     DayMoney,
@@ -61,6 +62,7 @@ def screen(status: Json, orders: Sequence[Json] = ()) -> Screen:
         alerts=tuple(_alert_line(item) for item in status.get("alerts") or ()),
         deployments=tuple(_deployment_line(item) for item in status.get("deployments") or ()),
         notices=tuple(_notice(item) for item in reversed((status.get("notices") or [])[-6:])),
+        alarms=tuple(_alarm(item) for item in (status.get("alarms") or ())[:6]),
         halted=bool(status.get("halted")),
         is_live=mode == "live",
     )
@@ -349,6 +351,12 @@ def _notice(item: Json) -> Notice:
     level = str(item.get("level", UNKNOWN))
     tones = {"info": Tone.PLAIN, "warning": Tone.WARN}
     return Notice(word=plain(level.upper()), text=plain(item.get("text", "")), tone=tones.get(level, Tone.BAD))
+
+
+def _alarm(item: Json) -> AlarmLine:
+    times = int(item.get("times") or 1)
+    often = f" ({times} times)" if times > 1 else ""
+    return AlarmLine(number=int(item.get("number") or 0), text=f"{plain(item.get('text', ''))}{often}")
 
 
 def _sign_tone(value: float | None) -> Tone:

@@ -52,6 +52,10 @@ class FakeEngine:
         if path in ("/api/halt", "/api/resume"):
             self.status["halted"] = path == "/api/halt"
             self.status["halt_reason"] = body["reason"] if self.status["halted"] else ""
+        if path.startswith("/api/alarms/"):
+            self.status["alarms"] = [
+                item for item in self.status["alarms"] if path != f"/api/alarms/{item['number']}/seen"
+            ]
         if path == "/api/flatten":
             self.go_flat()
         if path == "/api/manual":

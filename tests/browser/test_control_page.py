@@ -48,6 +48,17 @@ def test_the_page_follows_the_engine_each_second(page: Page, engine: FakeEngine)
     expect(page.get_by_text("-₹321.50").first).to_be_visible(timeout=5_000)
 
 
+def test_p13_an_alarm_stays_on_the_page_until_somebody_has_seen_it(page: Page, engine: FakeEngine) -> None:
+    engine.status["alarms"] = [
+        {"number": 7, "text": "no stop *at* <b>Dhan</b>", "at": "2022-06-15T09:33:00", "times": 3}
+    ]
+    shown = page.get_by_text("no stop *at* <b>Dhan</b> (3 times)")
+    expect(shown).to_be_visible(timeout=5_000)
+    page.get_by_role("button", name="Seen").click()
+    expect(shown).to_be_hidden()
+    assert [path for path, _ in engine.ordered] == ["/api/alarms/7/seen"]
+
+
 def test_halt_reaches_the_engine_once_and_becomes_resume(page: Page, engine: FakeEngine) -> None:
     page.get_by_role("button", name="HALT").click()
     expect(page.get_by_role("button", name="RESUME")).to_be_visible()

@@ -267,6 +267,7 @@ class EngineProcess:
             alerts=desk,
             watch=self.watch,
             admin_token=admin_token(self.data / "journal", given.get_secret_value() if given else None),
+            alarms=self.notifier.alarms,
             notices=lambda: [
                 {"level": item.level, "text": item.text, "at": item.at.isoformat()} for item in self.notifier.notices
             ],
@@ -286,7 +287,7 @@ class EngineProcess:
         self.mover: Mover = self.venue.mover(moved)
 
     def _on_quote(self, quote: Quote, received: float) -> None:
-        self.watch.saw_quote(received)
+        self.watch.saw_quote(received, quote.key)
         self.source.on_quote(quote)
         self.mover.take_quote(quote)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
@@ -73,6 +73,7 @@ def create_app(system: LiveSystem, lag: LagMeter | None = None) -> FastAPI:
     app.include_router(_reading(system))
     app.include_router(_market(system))
     app.include_router(_writing(system, door))
+    app.include_router(_alarms(system))
     app.include_router(_pushing(system))
     app.include_router(_metrics(system, lag))
     app.add_middleware(Guard, admin_token=system.admin_token)
@@ -226,6 +227,23 @@ def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
             raise HTTPException(409, "this engine writes no reports")
         day = date.fromisoformat(body.day) if body and body.day else system.runner.engine.book.day or system.now.date()
         return dict(await asyncio.to_thread(system.report, day))
+
+    return router
+
+
+def _alarms(system: LiveSystem) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/alarms")
+    async def alarms() -> list[dict[str, Any]]:
+        return views.alarm_views(system)
+
+    @router.post("/api/alarms/{number}/seen")
+    async def seen(number: int, body: OrderBody | None = None) -> dict[str, Any]:
+        if system.alarms is None:
+            raise HTTPException(409, "this engine keeps no alarms")
+        alarm = system.alarms.acknowledge(number, (body or OrderBody()).who, datetime.now(UTC))
+        return {"number": alarm.number, "text": alarm.text, "waiting": len(system.alarms.waiting)}
 
     return router
 

@@ -54,6 +54,43 @@ class AlertJournal(Journal, AlertMemory, Protocol):
     """A journal that also knows every alert id for ever."""
 
 
+class WaitingAlarm(Protocol):
+    """An alarm that nobody has acknowledged."""
+
+    @property
+    def number(self) -> int:
+        """By which it is acknowledged."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What is wrong."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """Since when."""
+        ...
+
+    @property
+    def times(self) -> int:
+        """How often the same was raised."""
+        ...
+
+
+class Alarms(Protocol):
+    """Alarms that are kept until a person has seen them."""
+
+    @property
+    def waiting(self) -> Sequence[WaitingAlarm]:
+        """Those that wait, oldest first."""
+        ...
+
+    def acknowledge(self, number: int, who: str, at: datetime) -> WaitingAlarm:
+        """Take one as seen; BadInput when it does not wait."""
+        ...
+
+
 class QuoteTape(Protocol):
     """Where quotes and idle beats go."""
 

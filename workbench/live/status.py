@@ -86,8 +86,18 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "naked": [view["id"] for view in live if view["protection"] == Protection.NONE.value and view["units"]],
         "deployments": deployment_views(system),
         "notices": [dict(notice) for notice in list(system.notices())[-20:]],
+        "alarms": alarm_views(system),
         "reconciled_at": None if book.last_reconciled is None else book.last_reconciled.at.isoformat(),
     }
+
+
+def alarm_views(system: LiveSystem) -> list[dict[str, Any]]:
+    """Alarms that nobody has acknowledged, newest first."""
+    waiting = system.alarms.waiting if system.alarms is not None else ()
+    return [
+        {"number": item.number, "text": item.text, "at": item.at.isoformat(), "times": item.times}
+        for item in reversed(waiting)
+    ]
 
 
 def pnl_view(system: LiveSystem) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 from workbench.core.errors import BadInput
 from workbench.live.startup import STEPS, StartUp, StartUpError
 from workbench.live.system import FeedWatch
-from workbench.notify import MOST_KEPT, LogNotifier
+from workbench.notify import Notifier
+from workbench.notify.notifier import MOST_KEPT
 
 
 async def fine() -> str:
@@ -87,7 +88,7 @@ def test_a_practice_market_may_stand_still() -> None:
 
 
 def test_notices_are_kept_short_and_few() -> None:
-    notifier = LogNotifier()
+    notifier = Notifier()
     for number in range(MOST_KEPT + 5):
         notifier.send("info", f"{number}\nline two " + "x" * 1000)
     assert len(notifier.notices) == MOST_KEPT
