@@ -19,6 +19,7 @@ from enum import StrEnum
 import orjson
 import pyotp
 
+from workbench.core.errors import BadInput
 from workbench.core.session import IST
 
 LIFE_S = 86_400.0
@@ -41,6 +42,14 @@ class Login:
     totp_secret: str = field(default="", repr=False)
     life_s: float = LIFE_S
     mint_every_s: float = MINT_EVERY_S
+
+    def __post_init__(self) -> None:
+        if self.totp_secret:
+            try:
+                pyotp.TOTP(self.totp_secret)
+            except ValueError:
+                # The text of the error could hold the secret, so it is not quoted.
+                raise BadInput("the TOTP secret is no base-32 text of at least 112 bits") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
