@@ -237,21 +237,6 @@ def test_an_answer_that_drips_is_given_up(stub: WireStub) -> None:
     assert answer.elapsed_s < 1.0
 
 
-def test_i6_a_data_connection_cannot_write_an_order(stub: WireStub) -> None:
-    api = client_of(stub, Endpoint.DATA).api
-    answers = [
-        api.place_order(**ORDER),
-        api.place_slice_order(**ORDER),
-        api.modify_order("7", "LIMIT", "NA", 75, 1.0, 0.0, 0, "DAY"),
-        api.cancel_order("7"),
-        api.exit_all_positions(),
-        api.kill_switch("ACTIVATE"),
-        api.place_super_order("1", "NSE_FNO", "BUY", 75, "LIMIT", "INTRADAY", 100, 110, 90, 0),
-    ]
-    assert [judge_write(envelope["answer"]).outcome for envelope in answers] == [Outcome.NOT_SENT] * 7
-    assert stub.connections == 0
-
-
 @pytest.mark.parametrize("path", ["/orders/../funds", "/orders/1/2", "/orders/1?x=/y", "//host/orders", "/orders/a b"])
 def test_only_listed_paths_leave(stub: WireStub, path: str) -> None:
     transport = client_of(stub).transport

@@ -9,6 +9,7 @@ Invariant: nothing is sent twice from here, and words alone never confirm.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.fields import Row, decimal_of, lowered
@@ -65,16 +66,22 @@ class DhanControl:
         raise BrokerUnavailable(f"kill switch cannot be read: status {word!r}")
 
     def set_pnl_exit(self, wish: PnlExit) -> ControlReply:
-        """Let Dhan leave all positions at a profit or a loss of the day; a threshold already passed fires at once."""
+        """Let Dhan leave all positions at a profit or a loss of the day.
+
+        A threshold already passed fires at once, so both must be above zero: who wants only the loss gives a profit
+        that the day cannot reach. `products` are Dhan's words, INTRADAY and DELIVERY.
+        """
         if not (wish.profit > 0 and wish.loss > 0 and wish.products):
             reason = f"a P&L exit needs a profit and a loss above zero and a product, got {wish.profit} and {wish.loss}"
             return ControlReply(outcome=Outcome.NOT_SENT, reason=reason)
 
         def wanting() -> str:
             found = self.pnl_exit()
-            # Dhan does not always tell the products and the switch again; what it tells must agree.
-            agrees = found is not None and (found.profit, found.loss) == (wish.profit, wish.loss)
-            return "" if agrees else f"the P&L exit is {found}"
+            if found is None:
+                return "there is no P&L exit"
+            # The products are not always told, and in any order.
+            same = not found.products or set(found.products) == set(wish.products)
+            return "" if same and replace(found, products=wish.products) == wish else f"the P&L exit is {found}"
 
         def call() -> dict[str, object]:
             reply: dict[str, object] = self._api.set_pnl_exit(

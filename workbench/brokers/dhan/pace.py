@@ -87,7 +87,7 @@ class Pace:
     limits : mapping of Bucket to windows, optional
         Default: Dhan's.
     scale : float
-        Multiplies the limits and shortens the pauses: a practice market that runs N seconds a second counts N times.
+        How many times faster than in reality the windows pass: a practice market may run N seconds a second.
     clock, sleep : callable
         Monotonic seconds, and waiting.
 
@@ -142,7 +142,7 @@ class Pace:
         while True:
             with self._lock:
                 now = self.clock()
-                need = max(counter.exit_pause_s(now, self._scale), counter.wait(now, longest_s=_SHORT_WINDOW_S)[0])
+                need = max(counter.exit_pause_s(now), counter.wait(now, longest_s=_SHORT_WINDOW_S)[0])
                 if need <= 0 or now >= until:
                     counter.stamp(now)
                     return
@@ -177,7 +177,7 @@ class Pace:
         minute. Refusals of requests that were under way together count once.
         """
         with self._lock:
-            pause_s = self._buckets[bucket].punish(self.clock(), sent_at, retry_after_s, self._scale)
+            pause_s = self._buckets[bucket].punish(self.clock(), sent_at, retry_after_s)
         if pause_s:
             log.warning("the broker refused the pace of %s: pause of %.1f s", bucket.value, pause_s)
 
@@ -208,9 +208,9 @@ class _Counter:
     """The windows of one bucket and the broker's displeasure; its owner holds the lock."""
 
     def __init__(self, windows: tuple[Window, ...], scale: float) -> None:
-        scaled = (Window(limit=max(1, int(each.limit * scale)), length_s=each.length_s) for each in windows)
+        self._scale = scale
         # The oldest of the last `limit` stamps says when the window has room again.
-        self.windows = [(each, deque[float](maxlen=each.limit)) for each in scaled]
+        self.windows = [(each, deque[float](maxlen=each.limit)) for each in windows]
         self.paused_until = float("-inf")
         self._halved_until = float("-inf")
         self._refused_at = float("-inf")
@@ -231,7 +231,7 @@ class _Counter:
                 continue
             allowed = window.limit if longest_s < float("inf") else self.allowed(window, share, now)
             if len(stamps) >= allowed:
-                left = stamps[-allowed] + window.length_s + MARGIN_S - now
+                left = stamps[-allowed] + window.length_s / self._scale + MARGIN_S - now
                 if left > need:
                     need, tightest = left, window
         return need, tightest
@@ -241,21 +241,21 @@ class _Counter:
         for _, stamps in self.windows:
             stamps.append(now)
 
-    def exit_pause_s(self, now: float, scale: float) -> float:
+    def exit_pause_s(self, now: float) -> float:
         """Give the back-off of exits: short, and growing with each refusal."""
         if not self._level or now >= self._halved_until:
             return 0.0
-        return self._refused_at + _EXIT_PAUSE_S * 2.0 ** (self._level - 1) / scale - now
+        return self._refused_at + _EXIT_PAUSE_S * 2.0 ** (self._level - 1) / self._scale - now
 
-    def punish(self, now: float, sent_at: float, retry_after_s: float | None, scale: float) -> float:
+    def punish(self, now: float, sent_at: float, retry_after_s: float | None) -> float:
         """Pause and halve; gives the pause in seconds, 0 for a refusal that was under way with the last one."""
         if sent_at <= self._refused_at:
             return 0.0
         self._level = self._level + 1 if now < self._halved_until else 1
-        pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._level - 1), _LONGEST_PAUSE_S) / scale
+        pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._level - 1), _LONGEST_PAUSE_S) / self._scale
         if retry_after_s is not None:
             pause_s = min(max(retry_after_s, pause_s), _LONGEST_RETRY_AFTER_S)
         self._refused_at = now
         self.paused_until = max(self.paused_until, now + pause_s)
-        self._halved_until = now + pause_s + _HALVED_S / scale
+        self._halved_until = now + pause_s + _HALVED_S / self._scale
         return pause_s
