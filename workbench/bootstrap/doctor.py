@@ -6,7 +6,6 @@ Invariant: it only looks; nothing is changed, nothing is sent to a broker.
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,8 +26,6 @@ from workbench.config import Config, Mode
 from workbench.core.errors import BrokerUnavailable, UnknownSession, WorkbenchError
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Calendar
-
-_DAY = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 
 Check = tuple[str, Callable[[], str], Blocks]
 
@@ -180,12 +177,9 @@ def _master(data: Path, known: Calendar, day: date) -> str:
 def newest_master(folder: Path) -> date | None:
     """Give the day of the newest instrument master of Dhan's in a folder; it stands in the file's name."""
     days = []
-    for file in folder.glob("*.csv*") if folder.is_dir() else ():
-        named = _DAY.search(file.name)
-        if named is None or ".part" in file.name or file.name.startswith("practice"):
-            continue
+    for file in folder.glob("dhan-????-??-??.csv"):
         with contextlib.suppress(ValueError):  # 2026-99-99 is somebody else's file
-            days.append(date.fromisoformat(named.group()))
+            days.append(date.fromisoformat(file.stem.removeprefix("dhan-")))
     return max(days, default=None)
 
 

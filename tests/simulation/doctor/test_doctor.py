@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from workbench.bootstrap.findings import Blocks, Finding, Readiness
 from workbench.bootstrap.places import Places
 from workbench.brokers.dhan.login_wire import LoginWire
 from workbench.brokers.dhan.token_store import TokenStore
+from workbench.cli import main
 from workbench.config import Config, Mode, Secrets
 from workbench.core.session import Calendar
 from workbench.reference import calendar
@@ -37,7 +39,7 @@ def healthy() -> Iterator[RunningSimulator]:
 def patient(simulator: RunningSimulator, data: Path, *, mode: Mode = Mode.LIVE, token: str | None = None) -> Patient:
     folder = data / "instruments"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"dhan-master-{DAY}.csv").write_text("x", encoding="utf-8")
+    (folder / f"dhan-{DAY}.csv").write_text("x", encoding="utf-8")
     secrets = Secrets(dhan_client_id=simulator.client_id, dhan_access_token=token or simulator.token)
     return Patient(
         data=data,
@@ -144,8 +146,8 @@ def test_s9_a_clock_that_is_five_seconds_off_is_named_and_stops_nothing(
 def test_s13_a_stale_master_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:
     sick = patient(healthy, tmp_path)
     folder = tmp_path / "instruments"
-    (folder / f"dhan-master-{DAY}.csv").rename(folder / f"dhan-master-{DAY - timedelta(days=3)}.csv")
-    (folder / f"practice-master-{DAY}.csv").write_text("x", encoding="utf-8")
+    (folder / f"dhan-{DAY}.csv").rename(folder / f"dhan-{DAY - timedelta(days=3)}.csv")
+    (folder / f"practice-{DAY}.csv").write_text("x", encoding="utf-8")
     found = only_fault(examine(sick))
     assert (found.name, found.blocks) == ("instrument master", Blocks.LIVE)
     assert f"older than trading day {DAY}" in found.detail and "workbench up fetches" in found.way_out
@@ -153,7 +155,7 @@ def test_s13_a_stale_master_is_named_with_the_way_out(healthy: RunningSimulator,
 
 def test_s13_a_missing_master_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:
     sick = patient(healthy, tmp_path)
-    (tmp_path / "instruments" / f"dhan-master-{DAY}.csv").unlink()
+    (tmp_path / "instruments" / f"dhan-{DAY}.csv").unlink()
     found = only_fault(examine(sick))
     assert found.name == "instrument master" and "no instrument master in" in found.detail
 
@@ -201,3 +203,26 @@ def test_no_finding_shows_a_secret(healthy: RunningSimulator, tmp_path: Path) ->
     healthy.call(healthy.simulator.tokens.expire)
     told = str(examine(patient(healthy, tmp_path)).to_dict())
     assert healthy.token not in told and healthy.client_id not in told
+
+
+def test_the_command_tells_it_as_json_and_by_its_exit_code(
+    healthy: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (
+        ("WORKBENCH_DHAN_URL", healthy.origin),
+        ("WORKBENCH_DATA", str(tmp_path / "data")),
+        ("WORKBENCH_ENGINE_PORT", str(free_port())),
+        ("DHAN_CLIENT_ID", healthy.client_id),
+        ("DHAN_ACCESS_TOKEN", healthy.token),
+    ):
+        monkeypatch.setenv(name, value)
+    patient(healthy, tmp_path / "data")
+    assert main(["doctor", "--mode", "live", "--json"]) == 0
+    well = json.loads(capsys.readouterr().out)
+    assert well["ok"] is True and well["mode"] == "live"
+    healthy.call(healthy.simulator.tokens.expire)
+    assert main(["doctor", "--mode", "paper"]) == 1
+    told = capsys.readouterr().out
+    assert "run workbench login" in told and healthy.token not in told and healthy.client_id not in told
+    assert main(["doctor", "--mode", "practice"]) == 0
