@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.core.builders import Stand, scalp
+from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.core.engine import Engine
 from workbench.core.messages import (
     AlertAction,
@@ -21,6 +24,7 @@ from workbench.core.messages import (
 )
 from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.position import Position
+from workbench.core.signal import Side
 
 LOTS = 4
 UNITS = LOTS * 50
@@ -97,3 +101,77 @@ def test_any_order_of_the_updates_ends_in_the_same_book(story: Story, arrange: s
     assert (position.state, position.open_quantity) == (other_position.state, other_position.open_quantity)
     assert (position.stop, position.target) == (other_position.stop, other_position.target)
     assert stops == other_stops == (1 if position.open_quantity else 0)
+
+
+WORDS = {
+    OrderState.ACCEPTED: "TRANSIT",
+    OrderState.WORKING: "PENDING",
+    OrderState.PARTLY_FILLED: "PART_TRADED",
+    OrderState.FILLED: "TRADED",
+    OrderState.CANCELLED: "CANCELLED",
+}
+
+
+def on_the_wire(row: BrokerOrder, **changes: object) -> dict[str, Any]:
+    """Write an order as Dhan's socket tells it."""
+    exchange, segment = row.segment.split("_")
+    return {
+        "Exchange": exchange,
+        "Segment": {"FNO": "D", "EQ": "E"}[segment],
+        "SecurityId": row.security_id,
+        "OrderNo": row.order_id,
+        "TxnType": row.side.value[0],
+        "Quantity": row.quantity,
+        "TradedQty": row.filled_quantity,
+        "AvgTradedPrice": str(row.average_price),
+        "TradedPrice": str(row.last_fill_price),
+        "Price": str(row.price),
+        "TriggerPrice": str(row.trigger_price),
+        "Status": WORDS[row.state],
+        "CorrelationId": row.correlation_id,
+        "LegNo": 1,
+        "AlgoOrdNo": "",
+        **changes,
+    }
+
+
+def cased(draw: st.DataObject, data: dict[str, Any]) -> str:
+    """Write a message in one of the casings that were seen, keys and status."""
+    kind = draw.draw(st.sampled_from(["pascal", "camel", "both"]))
+    camel = {key[0].lower() + key[1:]: value for key, value in data.items()}
+    word = draw.draw(st.sampled_from([str.upper, str.lower, str.title]))(data["Status"])
+    body = {"pascal": data, "camel": camel, "both": camel | data}[kind]
+    body = {key: word if key.lower() == "status" else value for key, value in body.items()}
+    return json.dumps({"Data": body, "Type": "order_alert"})
+
+
+@settings(max_examples=80)
+@given(story=stories(), arrange=st.data())
+def test_s1_over_the_wire_in_any_casing_and_among_legs_and_strangers_it_is_the_same_book(
+    story: Story, arrange: st.DataObject
+) -> None:
+    order, position, _ = told(story, None)
+    stand = Stand(scalp(lots=LOTS))
+    stand.alert(AlertAction.BULLISH)
+    rows = story.rows(stand)
+    ticket = stand.ticket("E")
+    updates = DhanOrderUpdates("ws://127.0.0.1:9", "1000000001", "secret")
+    noise = [
+        # A leg of a super order: a sale that carries the id of its entry.
+        on_the_wire(
+            replace(rows[0], side=Side.SELL), OrderNo="90", LegNo=2, AlgoOrdNo=rows[0].order_id, Status="DUMMY"
+        ),
+        on_the_wire(replace(rows[0], side=Side.SELL), LegNo=3, AlgoOrdNo=rows[0].order_id, Remarks="Super Order"),
+        # An order of a person in the broker's own app.
+        on_the_wire(rows[0], OrderNo="91", CorrelationId="NA", Status="PENDING"),
+    ]
+    line = arrange.draw(st.permutations([*(on_the_wire(row) for row in rows), *noise, *noise]))
+    for data in [*line, on_the_wire(rows[-1])]:
+        read = updates.read(cased(arrange, data))
+        if read is not None:
+            stand.tell(OrderUpdated(order=read))
+    other = stand.book.orders[ticket.correlation_id]
+    assert (other.state, other.filled_quantity, other.order_id) == (order.state, order.filled_quantity, order.order_id)
+    assert stand.position.open_quantity == position.open_quantity
+    assert stand.book.frozen == ()
+    assert (updates.malformed, updates.other, updates.legs) == (0, 0, 4)
