@@ -82,6 +82,28 @@ def _data(commands: Commands) -> None:
     show.add_argument("--interval", default="5m")
     _range(show)
     _json(show)
+    _data_of_dhan(data)
+
+
+def _data_of_dhan(data: Commands) -> None:
+    fetch = _command(data, "fetch", "data_fetch", "fetch bars from Dhan; what is stored is not asked again")
+    fetch.add_argument("symbols", nargs="+", metavar="SYMBOL", help="index, stock or contract, by name or key")
+    fetch.add_argument("--interval", default="1m", help="1m (longer bars are made of it when read) or 1d")
+    _range(fetch)
+    fetch.add_argument("--again", action="store_true", help="ask also for what is stored, and tell what was revised")
+    fetch.add_argument("--replace", action="store_true", help="take revised candles over (asks again)")
+    _json(fetch)
+    options = _command(data, "fetch-options", "data_fetch_options", "fetch an expired expiry, contract by contract")
+    options.add_argument("underlying")
+    options.add_argument("--expiry", required=True, metavar="D", help="YYYY-MM-DD")
+    options.add_argument("--strikes", default="ATM±10", help="how far from the money")
+    options.add_argument("--again", action="store_true", help="ask also for what is stored")
+    _json(options)
+    chain = _command(data, "chain", "data_chain", "show the option chain of an expiry, or the expiries")
+    chain.add_argument("underlying")
+    chain.add_argument("--expiry", metavar="D", help="YYYY-MM-DD; the nearest without it")
+    chain.add_argument("--expiries", action="store_true", help="only list the expiries")
+    _json(chain)
 
 
 def _strategy(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +138,7 @@ def _deployments(commands: Commands) -> None:
     shown.add_argument("name", nargs="?")
     shown.add_argument("--pine", action="store_true", help="print the alert messages for TradingView")
     shown.add_argument("--new-key", action="store_true", help="make a new alert key, shown once")
+    shown.add_argument("--account", choices=("practice", "paper", "live"), help="point it at another account")
     _json(shown)
     alert = commands.add_parser("alert", help="send alerts").add_subparsers(metavar="ACTION", required=True)
     test = _command(alert, "test", "alert_test", "send one alert to the running engine, end to end")
@@ -148,6 +171,10 @@ def _deployments(commands: Commands) -> None:
         _command(commands, name, "operate", text).set_defaults(action=name)
 
 
+def _confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--confirm", metavar="TEXT", help="live only: the sentence that says you trade real money")
+
+
 def _running(commands: Commands) -> None:
     up = _command(commands, "up", "up", "start the whole workbench")
     up.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
@@ -155,11 +182,14 @@ def _running(commands: Commands) -> None:
     up.add_argument("--seed", type=int, default=7, help="seed of the synthetic market")
     up.add_argument("--speed", default="60", help="market seconds a second, or max")
     up.add_argument("--no-panel", action="store_true", help="without the control app")
+    _confirm(up)
     demo = _command(commands, "demo", "demo", "the whole journey on the shipped sample, unattended")
     _json(demo)
     simulator = _command(commands, "simulator", "simulator", "Dhan's wire on 127.0.0.1, with a market of its own")
-    simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED or recorded:SYMBOL:YYYY-MM-DD")
+    simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED, recorded:SYMBOL:DAY or mirror")
     simulator.add_argument("--speed", default="1")
+    simulator.add_argument("--free-run", action="store_true", help="let time run by itself, to play Dhan")
     simulator.add_argument("--faults", metavar="FILE", help="a file of faults, or seed:SEED[:RATE an hour]")
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
     engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
+    _confirm(engine)

@@ -47,6 +47,49 @@ def data_show(args: argparse.Namespace) -> int:
     return 0
 
 
+def data_fetch(args: argparse.Namespace) -> int:
+    """``workbench data fetch``."""
+    from workbench.bootstrap.history import DataDesk, FetchWish, progress_bar
+
+    wish = FetchWish(
+        names=args.symbols,
+        interval=args.interval,
+        start=day(args.start, "--from"),
+        end=day(args.end, "--to"),
+        again=args.again or args.replace,
+        replace=args.replace,
+    )
+    with progress_bar(shown=not args.json) as progress:
+        report = DataDesk.open().fetch(wish, progress)
+    _print(args, report.to_dict())
+    return 0 if report.whole else 1
+
+
+def data_fetch_options(args: argparse.Namespace) -> int:
+    """``workbench data fetch-options``."""
+    from workbench.bootstrap.history import DataDesk, progress_bar, steps_of
+
+    expiry, steps = day(args.expiry, "--expiry"), steps_of(args.strikes)
+    if expiry is None:
+        raise BadInput("give the day of expiry: --expiry YYYY-MM-DD")
+    with progress_bar(shown=not args.json) as progress:
+        desk = DataDesk.open()
+        report = desk.fetch_options(args.underlying, expiry, steps=steps, again=args.again, progress=progress)
+    _print(args, report.to_dict())
+    return 0 if report.whole else 1
+
+
+def data_chain(args: argparse.Namespace) -> int:
+    """``workbench data chain``."""
+    from workbench.bootstrap.history import DataDesk
+
+    desk, expiry = DataDesk.open(), day(args.expiry, "--expiry")
+    if args.expiries:
+        listed = [each.isoformat() for each in desk.expiries(args.underlying)]
+        return _print(args, {"underlying": args.underlying, "expiries": listed})
+    return _print(args, desk.chain(args.underlying, expiry).to_dict())
+
+
 def backtest(args: argparse.Namespace) -> int:
     """``workbench backtest``."""
     desk = Desk()
@@ -93,6 +136,13 @@ def deployments(args: argparse.Namespace) -> int:
         deployment = replace(deployment, key_sha256=hashlib.sha256(key.encode()).hexdigest())
         promoted.save(data, deployment)
         sys.stdout.write(f"alert key of {deployment.name}, shown once: {key}\n")
+    if args.account is not None and args.account != deployment.account:
+        from workbench.bootstrap.dhan_venue import refuse_beyond_practice
+
+        deployment = replace(deployment, account=args.account)
+        if args.account != "practice":
+            refuse_beyond_practice(deployment)
+        promoted.save(data, deployment)
     if args.pine:
         from workbench.bootstrap.pine import alert_texts
 

@@ -41,10 +41,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An instrument, and the symbol under which its bars are stored."""
+    """An instrument, the symbol under which its bars are stored, and the day before which nothing of it is asked."""
 
     instrument: Instrument
     symbol: str
+    since: date | None = None
 
     @classmethod
     def of(cls, instrument: Instrument) -> Target:
@@ -148,7 +149,8 @@ class HistoryFetch:
         last = min(order.last, self._now().astimezone(IST).date())
         if target.instrument.expiry is not None:
             last = min(last, target.instrument.expiry)
-        return Want(segment=target.instrument.segment, interval=order.interval, first=order.first, last=last)
+        first = max(order.first, target.since or order.first)
+        return Want(segment=target.instrument.segment, interval=order.interval, first=first, last=last)
 
     def _plan(self, run: _Run) -> list[_Window]:
         planned = []
