@@ -30,6 +30,7 @@ from workbench.core.session import IST, Calendar, Session
 from workbench.core.signal import SignalValues
 from workbench.core.strategy import Strategy, validate_signals
 from workbench.strategies import registry
+from workbench.strategies.average_range import average_range, bars_needed
 
 log = logging.getLogger(__name__)
 
@@ -285,6 +286,7 @@ class SignalSource:
                 strategy_hash=armed.code_hash,
                 close=bar.close,
                 stop_points=stop,
+                atr=average_range(frame, armed.deployment.plan.exits),
             ),
         ]
 
@@ -303,7 +305,7 @@ class SignalSource:
                 f"the code of {deployment.strategy} has changed since it was promoted; check it and promote it again"
             )
         interval = Interval.parse(deployment.interval)
-        need = (strategy.settle_bars if strategy else 0) + MARGIN_BARS
+        need = max(strategy.settle_bars if strategy else 0, bars_needed(deployment.plan.exits)) + MARGIN_BARS
         place = (deployment.symbol, str(interval))
         series = self._series.get(place)
         if series is None:

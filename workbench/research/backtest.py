@@ -18,7 +18,7 @@ import numpy as np
 from workbench.core.errors import BadInput
 from workbench.core.exits import levels
 from workbench.core.money import snap_to_tick
-from workbench.core.plan import OnOpposite, Plan
+from workbench.core.plan import OnOpposite, Overnight, Plan
 from workbench.core.signal import Side
 from workbench.research.calls import Calls, evaluate, too_old
 from workbench.research.grid import OPENING, RANGE, SESSION_END, Clock, Grid, build_grid, read_clock
@@ -41,7 +41,7 @@ def backtest(study: Study, market: Market) -> StudyResult:
     ------
     BadInput
         A plan that vectorbt's options cannot say: options, futures and shares, a size that depends on equity, no
-        re-entry after a stop. `replay` carries them out.
+        re-entry after a stop, exits that are more than stop, target, trail and clock. `replay` carries them out.
     """
     began = time.perf_counter()
     refuse_what_cannot_be_said(study.plan)
@@ -77,8 +77,23 @@ def refuse_what_cannot_be_said(plan: Plan) -> None:
             f"plan {plan.name!r} trades contract {plan.contract.value!r}: backtest has the bars of the index only; "
             "use replay, or contract 'index_as_future'"
         )
+    untold = [name for name, is_used in _untold(plan).items() if is_used]
+    if untold:
+        raise BadInput(f"plan {plan.name!r}: backtest cannot carry out {', '.join(untold)}; use replay")
     if not plan.reentry:
         raise BadInput(f"plan {plan.name!r}: reentry false needs the history of the day; use replay")
+
+
+def _untold(plan: Plan) -> dict[str, bool]:
+    """Exits that depend on more than the price since the entry, and a position that outlives its day."""
+    exits = plan.exits
+    return {
+        "average true ranges": bool(exits.atr_lengths),
+        "a profit lock": exits.lock is not None,
+        "a stepped trail": exits.trail is not None and exits.trail.step is not None,
+        "scale-outs": bool(exits.scale_out),
+        "overnight positions": plan.overnight is not Overnight.SQUARE_OFF,
+    }
 
 
 def simulate(grid: Grid, minutes: Minutes, plan: Plan) -> Any:

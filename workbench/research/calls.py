@@ -9,7 +9,8 @@ Invariant: a row is heard only if the strategy had its `settle_bars` by then, as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,10 +20,12 @@ import numpy.typing as npt
 
 from workbench.core.errors import BadInput
 from workbench.core.money import snap_to_tick
+from workbench.core.plan import Exits
 from workbench.core.signal import SignalValues
 from workbench.core.strategy import SIGNAL_COLUMNS, validate_signals
 from workbench.research.market import Market, Study
 from workbench.research.minutes import NANOSECONDS, Ints, Minutes, day_of, local_days, moment, session_of_index, stamps
+from workbench.strategies.average_range import average_range
 from workbench.strategies.frames import rising_edges
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Calls:
     long_exit, short_exit : array of bool
     values : array of bool, shape (bars, 4)
         The strategy's whole frame.
+    ranges : mapping of int to Decimal
+        Average true range by row of a call for entry, rupees, where the plan's exits ask for it.
     """
 
     row: Ints
@@ -62,6 +67,7 @@ class Calls:
     closes: npt.NDArray[np.float64]
     notes: tuple[str, ...]
     bars: int
+    ranges: Mapping[int, Decimal] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -116,6 +122,7 @@ def evaluate(study: Study, market: Market, minutes: Minutes, frame: pd.DataFrame
     within = known >= minutes.time[0]
     kept = np.flatnonzero(exists & same_day & settled & within)
     edges = rising_edges(signals)
+    entering = (edges["long_entry"] | edges["short_entry"]).to_numpy(dtype=bool)
     return Calls(
         row=kept,
         minute=heard[kept].astype(np.int64),
@@ -129,7 +136,15 @@ def evaluate(study: Study, market: Market, minutes: Minutes, frame: pd.DataFrame
         closes=frame["close"].to_numpy(dtype=np.float64),
         notes=(*study.strategy.notes(frame), *_unheard(within & ~settled, opened)),
         bars=int((opened >= minutes.time[0]).sum()),
+        ranges=_ranges(study.plan.exits, frame, kept[entering[kept]]),
     )
+
+
+def _ranges(exits: Exits, frame: pd.DataFrame, rows: Ints) -> dict[int, Decimal]:
+    if not exits.atr_lengths:
+        return {}
+    found = {row: average_range(frame.iloc[: row + 1], exits) for row in rows.tolist()}
+    return {row: value for row, value in found.items() if value is not None}
 
 
 def too_old(calls: Calls, minutes: Minutes, study: Study) -> Booleans:

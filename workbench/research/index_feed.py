@@ -15,7 +15,7 @@ from functools import partial
 
 from workbench.core.bars import Quote, path
 from workbench.core.order import OrderType
-from workbench.core.position import Position
+from workbench.core.position import Position, PositionState
 from workbench.core.signal import Side
 from workbench.research.lockstep import Run, adverse_extreme
 from workbench.research.minutes import Minutes, TradingDay
@@ -47,8 +47,8 @@ class IndexFeed:
         """Tell one minute."""
         run, key = self.run, day.instrument.key
         position = self._position()
-        if self.abridge and position is not None and self._is_quiet(row, day, position):
-            if position.plan.exits.trail is not None:
+        if self.abridge and position is not None and self._is_quiet(row, day):
+            if position.plan.exits.trail is not None or position.plan.exits.lock is not None:
                 best = HIGH if position.side is Side.BUY else LOW
                 run.show(self._quote(day, row, self.minutes.price(row, best), 0.5))
             run.show(self._quote(day, row, self.minutes.price(row, CLOSE), 0.99))
@@ -81,8 +81,8 @@ class IndexFeed:
     def _levels(self, key: str) -> list[Decimal]:
         return [*self.run.venue.levels(key), *self.run.engine.watched_levels(key)]
 
-    def _is_quiet(self, row: int, day: TradingDay, position: Position) -> bool:
-        """Tell whether no price of the minute meets an order or the target."""
+    def _is_quiet(self, row: int, day: TradingDay) -> bool:
+        """Tell whether no price of the minute meets an order or a target."""
         high, low = self.minutes.price(row, HIGH), self.minutes.price(row, LOW)
         for order in self.run.venue.resting(day.instrument.key):
             if order.order_type is not OrderType.STOP_LIMIT or order.triggered:
@@ -90,11 +90,13 @@ class IndexFeed:
             met = low <= order.trigger_price if order.side is Side.SELL else high >= order.trigger_price
             if met:
                 return False
-        if not position.open_quantity:
-            return False
-        if position.target is None:
-            return True
-        return high < position.target if position.side is Side.BUY else low > position.target
+        for position in self.run.engine.book.live_positions():
+            if not position.open_quantity or position.state is PositionState.CARRIED:
+                return False
+            reached = high if position.side is Side.BUY else -low
+            if position.target is not None and reached >= position.side.sign * position.target:
+                return False
+        return True
 
     def _quote(self, day: TradingDay, row: int, price: Decimal, share: float) -> Quote:
         moment = self.minutes.moment(row)

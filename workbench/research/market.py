@@ -17,6 +17,7 @@ from workbench.core.plan import Plan, index_as_future
 from workbench.core.ports import BarHistory
 from workbench.core.session import IST, Calendar
 from workbench.core.strategy import Strategy
+from workbench.strategies.average_range import bars_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +85,6 @@ class Study:
         first = self.first_moment
         if first is not None:
             per_day = max(1, 375 * 60 // self.interval.seconds)
-            days = self.strategy.settle_bars // per_day + 1
+            days = max(self.strategy.settle_bars, bars_needed(self.plan.exits)) // per_day + 1
             first -= timedelta(days=days * 7 // 5 + 15)
         return history.read(self.symbol, str(self.interval), first, self.end_moment)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from workbench.core.bars import Quote
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Instrument, Segment
-from workbench.core.messages import DeploymentChecked
-from workbench.core.position import Position
+from workbench.core.messages import DeploymentChecked, SettlementTold
+from workbench.core.position import Position, PositionState
 from workbench.core.pricing import OptionPricer, inputs_from_closes
 from workbench.core.session import Calendar
 from workbench.core.signal import Direction
@@ -111,10 +111,18 @@ class OptionFeed:
         spot = float(self.minutes.price(day.last - 1, CLOSE))
         for attempt in range(8):
             now = moment + timedelta(seconds=2 * attempt)
+            self._settle(now, spot)
             self.run.beat(now)
             self._quote_in_play(pricer, spot, now)
             if not self.run.is_busy:
                 return
+
+    def _settle(self, now: datetime, spot: float) -> None:
+        """Tell the price at which what expires today is settled: the last one of the index."""
+        today = now.date()
+        if any(item.plan.instrument.expiry == today for item in self._live()):
+            price = Decimal(repr(round(spot, 2)))
+            self.run.send(SettlementTold(symbol=self.symbol, expiry=today, price=price), now)
 
     def _quote_in_play(self, pricer: OptionPricer, spot: float, moment: datetime) -> None:
         """Quote what is held or has an order, and what such a quote brings into play."""
@@ -140,7 +148,9 @@ class OptionFeed:
     def _is_quiet(self, row: int, pricer: OptionPricer) -> bool:
         """Tell whether no price that the held option can have in this minute meets an order or the target."""
         held = self._live()
-        if len(held) != 1 or not held[0].open_quantity:
+        if len(held) != 1 or not held[0].open_quantity or held[0].state is not PositionState.OPEN:
+            return False
+        if held[0].plan.exits.underlying is not None:
             return False
         instrument, target = held[0].plan.instrument, held[0].target
         moment = self.minutes.moment(row)

@@ -188,4 +188,5 @@ def _raised(calls: Calls, number: int) -> SignalRaised:
         previous=calls.at(row - 1) if row else None,
         strategy_hash="",
         close=calls.close(number),
+        atr=calls.ranges.get(row),
     )
