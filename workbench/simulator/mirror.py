@@ -315,7 +315,7 @@ class MirrorSimulator(Simulator):
         if moment.date() > self.day and self._has_session(moment.date()):
             if not self._day_closed:
                 self.desk.close_day()
-            self.desk.settle()
+            self.settle()
             self.open_day(moment.date())
         self.board.go_to(moment)
         if moment >= self.session.close:

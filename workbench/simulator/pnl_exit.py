@@ -86,6 +86,8 @@ class PnlExit:
         if rule is None:
             return
         result = self._result(rule)
+        if result is None:
+            return
         if (rule.profit and result >= rule.profit) or (rule.loss and result <= -rule.loss):
             self._rule, self._kill_when_flat = None, rule.kill
             for product in rule.products:
@@ -96,10 +98,16 @@ class PnlExit:
     def clear(self, status: Status, reason: str, product: str | None) -> None:
         """Nothing waits here that could be ended."""
 
-    def _result(self, rule: _Rule) -> Decimal:
+    def _result(self, rule: _Rule) -> Decimal | None:
+        """Give the result of the rule's products; None while somebody's price is not known."""
         total = ZERO
         for position in self._desk.account.positions.values():
-            if position.product in rule.products:
-                last = Decimal(repr(self._desk.board.level(position.listed).last)) if position.net else ZERO
-                total += position.realised + (position.unrealised(last) if position.net else ZERO)
+            if position.product not in rule.products:
+                continue
+            total += position.realised
+            if position.net:
+                last = self._desk.board.quote(position.listed).last
+                if last <= ZERO:
+                    return None
+                total += position.unrealised(last)
         return total

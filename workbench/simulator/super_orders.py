@@ -192,8 +192,9 @@ class SuperOrders:
             if leg.order.quantity != entry.filled:
                 leg.order.quantity, leg.order.updated = entry.filled, self._desk.now
                 self._desk.tell(leg.order)
-        last = Decimal(repr(self._desk.board.level(entry.listed).last))
+        last = self._desk.board.quote(entry.listed).last
         if last <= ZERO:
+            # Nobody knows a price now: nothing is triggered on an old one.
             return
         for leg in waiting:
             beyond = (last - leg.price) * entry.side.sign
@@ -282,7 +283,7 @@ class SuperOrders:
         if name is Leg.STOP_LOSS:
             # A jump that is left out or zero ends the trailing.
             found.jump = prices.jump
-            found.base = Decimal(repr(self._desk.board.level(found.entry.listed).last))
+            found.base = self._desk.board.quote(found.entry.listed).last or found.base
         return None
 
 
