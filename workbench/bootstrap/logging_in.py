@@ -16,7 +16,7 @@ from workbench.brokers.dhan.login_wire import LoginRefused, LoginWire
 from workbench.brokers.dhan.minting import Minter, TooSoon
 from workbench.brokers.dhan.token_store import NoKeyring, TokenStore
 from workbench.brokers.dhan.token_ways import FoundToken, NoWay, TokenSource, TokenWays
-from workbench.config import Secrets
+from workbench.config import Secrets, load
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Calendar
@@ -40,7 +40,7 @@ def token_ways(secrets: Secrets, data: Path, *, rest: str, auth: str, store: Tok
         raise BadInput("DHAN_PIN and DHAN_TOTP_SECRET make a token only together; set both or neither")
     wire = LoginWire(client_id, base_url=rest, auth_url=auth)
     minter = Minter(wire, pin, totp, folder=data / "journal") if pin and totp else None
-    return TokenWays(wire, store or TokenStore(client_id), minter)
+    return TokenWays(wire, store or TokenStore(client_id), minter, given_now=_given_now)
 
 
 def given_token(secrets: Secrets) -> str | None:
@@ -140,6 +140,14 @@ def _present(ways: TokenWays, given: str | None, *, can_keep: bool) -> FoundToke
             "a token made now could not be kept, for this machine has no keyring; the engine makes its own when it "
             "starts with DHAN_PIN and DHAN_TOTP_SECRET, or put one made at web.dhan.co into DHAN_ACCESS_TOKEN"
         ) from None
+
+
+def _given_now() -> str | None:
+    """Read ``.env`` anew; settings that somebody is just editing give nothing."""
+    try:
+        return given_token(load().secrets)
+    except BadInput:
+        return None
 
 
 def _plain(secret: object) -> str | None:

@@ -209,6 +209,7 @@ def test_the_command_tells_it_as_json_and_by_its_exit_code(
     healthy: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "workbench.yaml").touch()  # the settings of this folder, not those of the checkout
     for name, value in (
         ("WORKBENCH_DHAN_URL", healthy.origin),
         ("WORKBENCH_DATA", str(tmp_path / "data")),

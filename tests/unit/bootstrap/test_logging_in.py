@@ -138,6 +138,7 @@ def test_the_given_token_is_read_only_where_it_is_used() -> None:
 def dhan_here(stub: WireStub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WireStub]:
     former = keyring.get_keyring()
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "workbench.yaml").touch()  # the settings of this folder, not those of the checkout
     monkeypatch.setenv("WORKBENCH_DHAN_URL", stub.url.removesuffix("/v2"))
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("DHAN_CLIENT_ID", CLIENT)
@@ -170,3 +171,14 @@ def test_the_command_names_the_way_out_where_nothing_is_set(
     assert main(["login"]) == 2
     assert "set DHAN_ACCESS_TOKEN" in capsys.readouterr().err
     assert not dhan_here.requests
+
+
+def test_a_token_written_into_the_settings_of_a_running_process_is_found(dhan_here: WireStub, tmp_path: Path) -> None:
+    dhan_here.default = Dhan("written-down")
+    running = ways(dhan_here, tmp_path, NO_RING)
+    assert running.elsewhere("ours") is None
+    (tmp_path / ".env").write_text("DHAN_ACCESS_TOKEN=written-down\n", encoding="utf-8")
+    found = running.elsewhere("ours")
+    assert found is not None and found.value == "written-down"
+    (tmp_path / "workbench.yaml").write_text("half: [", encoding="utf-8")
+    assert running.elsewhere("ours") is None

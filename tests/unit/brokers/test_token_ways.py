@@ -189,3 +189,14 @@ def test_without_a_keyring_nothing_is_stored_and_the_way_out_is_named(backend: K
     with pytest.raises(NoKeyring, match="nothing was stored; put the token into DHAN_ACCESS_TOKEN") as caught:
         store.write("secret-token")
     assert "secret-token" not in str(caught.value) and store.read() is None
+
+
+def test_a_machine_without_a_keyring_takes_the_token_that_is_put_into_its_settings(
+    stub: WireStub, tmp_path: Path
+) -> None:
+    stub.default = Dhan("written-down")
+    wire = LoginWire(CLIENT, base_url=stub.url)
+    asking = TokenWays(wire, TokenStore(CLIENT, NO_RING), given_now=lambda: "written-down")
+    found = asking.elsewhere("ours")
+    assert found is not None and found.value == "written-down"
+    assert asking.elsewhere("written-down") is None

@@ -151,7 +151,19 @@ def test_a_token_that_one_door_keeps_refusing_is_replaced_though_the_profile_tak
     keeper.refused("807")
     until(lambda: keeper.renewals == 1)
     assert stand.maker.asked[0][1] is True
-    assert any("again and again" in text for text in stand.loud("warning"))
+    assert any("yet it is refused again: 807" in text for text in stand.loud("warning"))
+
+
+def test_a_door_that_refuses_the_new_token_too_makes_no_third_one(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "_SETTLES_S", 0.0)
+    keeper = stand.start(ending(20))
+    for wanted in range(1, 8):
+        keeper.refused("809")
+        until(lambda least=wanted: stand.maker.checks >= least and keeper.is_good)  # type: ignore[misc]
+    assert keeper.renewals == 1
+    assert len(stand.loud("warning")) == 2
 
 
 def test_a_token_is_renewed_two_hours_before_its_end(stand: Stand) -> None:

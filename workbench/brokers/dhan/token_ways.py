@@ -6,6 +6,7 @@ Invariant: only a token that was made on Dhan's page is renewed, and only while 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -54,10 +55,19 @@ class TokenWays:
     store : TokenStore
     minter : Minter, optional
         With PIN and TOTP secret only.
+    given_now : callable, optional
+        Reads the given token anew: a machine without a keyring has only its ``.env`` to put another one down.
     """
 
-    def __init__(self, wire: LoginWire, store: TokenStore, minter: Minter | None = None) -> None:
-        self.wire, self.store, self._minter = wire, store, minter
+    def __init__(
+        self,
+        wire: LoginWire,
+        store: TokenStore,
+        minter: Minter | None = None,
+        *,
+        given_now: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.wire, self.store, self._minter, self._given_now = wire, store, minter, given_now
         self._minted: set[str] = set()
         self._dead: set[str] = set()
 
@@ -130,16 +140,17 @@ class TokenWays:
         return self.mint()
 
     def elsewhere(self, token: str) -> FreshToken | None:
-        """Give the keyring's token if it is another than this one and Dhan takes it."""
-        kept = self.store.read()
-        if kept is None or kept == token or kept in self._dead:
-            return None
-        try:
-            ends_at = self.check(kept)
-        except LoginRefused:
-            self._dead.add(kept)
-            return None
-        return FreshToken(value=kept, ends_at=ends_at)
+        """Give another token than this one that somebody has put down, if Dhan takes it."""
+        for found in self._there(self._given_now()):
+            if found.value == token or found.value in self._dead:
+                continue
+            try:
+                ends_at = self.check(found.value)
+            except LoginRefused:
+                self._dead.add(found.value)
+            else:
+                return FreshToken(value=found.value, ends_at=ends_at)
+        return None
 
     def mint(self) -> FreshToken:
         """Make a token with PIN and one-time password; the former one is dead from then on."""

@@ -29,6 +29,7 @@ RENEW_BEFORE = timedelta(hours=2)
 MOST_REFUSALS = 3
 _STUBBORN = 3
 _STUBBORN_S = 120.0
+_STUBBORN_AGAIN_S = 3600.0
 _SETTLES_S = 10.0
 
 OnToken = Callable[[str], None]
@@ -125,7 +126,7 @@ class TokenKeeper:
         self._asked = False
         self._closed = False
         self._trouble = _Trouble()
-        self._taken_at = float("-inf")
+        self._taken_at = self._stubborn_at = float("-inf")
         self.renewals = 0
         self._thread = threading.Thread(target=self._run, name="dhan-token", daemon=True)
 
@@ -232,10 +233,12 @@ class TokenKeeper:
             self._failed(error)
             return
         if self._is_stubborn():
-            # The profile takes what another door of Dhan's keeps refusing: only another token can tell.
-            self._alarm("warning", "the access token is refused again and again though the profile takes it")
-            self._replace(is_alive=True)
-            return
+            # The profile takes what another door of Dhan's keeps refusing: another token tells whether it is the token.
+            self._alarm("warning", f"the profile takes the access token, yet it is refused again: {self._reason}")
+            if time.monotonic() - self._stubborn_at > _STUBBORN_AGAIN_S:
+                self._stubborn_at = time.monotonic()
+                self._replace(is_alive=True)
+                return
         self._ends_at = ends_at or self._ends_at
         self._found_good()
 
@@ -244,7 +247,10 @@ class TokenKeeper:
         if now - self._taken_at < _SETTLES_S:
             return False  # the former token's refusals are still coming in
         trouble.late_refusals = [*(at for at in trouble.late_refusals if now - at < _STUBBORN_S), now]
-        return len(trouble.late_refusals) >= _STUBBORN
+        if len(trouble.late_refusals) < _STUBBORN:
+            return False
+        trouble.late_refusals = []
+        return True
 
     def _replace(self, *, is_alive: bool) -> None:
         try:
