@@ -221,3 +221,9 @@ def test_s6_a_price_that_is_no_number_ends_the_link(price: object) -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(BadInput, match="time zone"):
         read_quote([CALL.key, "2026-11-16T12:00:00", "1", "1", "2", 1, 1, 0])
+
+
+def test_the_first_word_names_the_day_also_one_that_is_past() -> None:
+    fresh = MirrorSimulator(calendar(), contract_table(), charge_table(), date(2026, 11, 23))
+    fresh.hear(NOON, alive=True)
+    assert (fresh.day, fresh.now) == (DAY, NOON)

@@ -21,17 +21,21 @@ from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.broker_checks import wall_clock
 from workbench.bootstrap.logging_in import given_token, hold_until, token_to_start_with, token_ways
 from workbench.bootstrap.places import Places
-from workbench.bootstrap.venue import Host, Login, Moved, Wires, fetched_listings
+from workbench.bootstrap.venue import Ears, Host, Login, Moved, Wires, fetched_listings
 from workbench.brokers.dhan.login import profile_of
 from workbench.brokers.dhan.token_ways import TokenWays
 from workbench.brokers.dhan.tokens import TokenKeeper
 from workbench.config import Config
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput, BrokerUnavailable
+from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Level
 from workbench.core.ports import Clock
+from workbench.core.session import Session
 from workbench.live.clock import AffineClock, SystemClock
+from workbench.live.feed_supervisor import FeedSupervisor
+from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 
@@ -63,6 +67,7 @@ class DhanVenue:
         self._clock: SystemClock | AffineClock | None = None
         self._told: dict[str, Any] = {}
         self._keeper: TokenKeeper | None = None
+        self._supervisor: FeedSupervisor | None = None
 
     @property
     def clock(self) -> Clock:
@@ -169,8 +174,10 @@ class DhanVenue:
         def on_alarm(level: str, text: str) -> None:
             _on(loop, lambda: host.notifier.send(level, text))
 
+        # A simulator's tokens end in its own time.
+        now = self.clock.now if self._places.is_simulated else wall_clock
         self._keeper = TokenKeeper(
-            self._login.token, self._ways(), now=wall_clock, hold_until=hold_until(calendar()), on_alarm=on_alarm
+            self._login.token, self._ways(), now=now, hold_until=hold_until(calendar()), on_alarm=on_alarm
         )
         self._keeper.on_state(on_state)
         return self._keeper
@@ -184,6 +191,36 @@ class DhanVenue:
             keeper.subscribe(wires.broker.renew_token)
             keeper.subscribe(lambda token: _on(loop, lambda: wires.updates.renew_token(token)))
         keeper.start()
+
+    def _ears(self, keeper: TokenKeeper) -> Ears:
+        def disconnected(code: int, reason: str) -> None:
+            if self._supervisor is not None:
+                self._supervisor.take_disconnect(code, reason)
+
+        def status(segment: Segment) -> None:
+            if self._supervisor is not None:
+                self._supervisor.take_status(segment)
+
+        return Ears(refused=keeper.refused, disconnected=disconnected, status=status)
+
+    def _begin_beside(self, host: Host, keeper: TokenKeeper, *, with_orders: bool) -> None:
+        """Start what runs beside the process: the token's keeper, the feed's supervision, a rehearsal's clock."""
+        self._share_the_token(keeper, with_orders=with_orders)
+        supervisor = FeedSupervisor(
+            self.wires.feed,
+            host.watch,
+            session=self._session,
+            market_now=self.clock.now,
+            notifier=host.notifier,
+        )
+        self._supervisor = supervisor
+        host.start(supervisor.run())
+        if self._places.is_simulated:
+            host.start(self._follow_the_clock())
+
+    def _session(self) -> Session | None:
+        day = self.clock.now().date()
+        return calendar().session(MARKET, day) if calendar().knows(MARKET, day) else None
 
     def _token_state(self, good: bool, reason: str) -> None:
         if good:

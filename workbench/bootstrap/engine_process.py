@@ -278,6 +278,9 @@ class EngineProcess:
         self.day = TradingDay(
             self.system, self.source, load_listings=self.load_listings, on_listings=self._take_listings
         )
+        if self.venue.stale_after_s is not None:
+            # An option may be quiet for a while; an index in its session is not.
+            self.watch.must_tick((self._index(symbol).key for symbol in self._symbols), self._index_trades)
         moved = Moved(
             enqueue=self.runner.enqueue,
             drained=self._drained,
@@ -326,6 +329,10 @@ class EngineProcess:
 
     def _take_listings(self, listings: Listings) -> None:
         self.listings = listings
+
+    def _index_trades(self) -> bool:
+        session = self.system.session()
+        return session is not None and session.open <= self.clock.now() < session.spot_end
 
     def _spot(self, symbol: str) -> Decimal | None:
         return self.system.spot(symbol)

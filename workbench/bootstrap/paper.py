@@ -56,7 +56,10 @@ class PaperVenue(DhanVenue):
         """Make the clients and link the mirror."""
         keeper = self._keep_the_token(host)
         account = Login(client_id=PRACTICE_CLIENT, token=PRACTICE_TOKEN)
-        wires = wires_of(self._places, self._mirror, self._login, account, self.clock.now, keeper.refused)
+        wires = wires_of(
+            self._places, self._mirror, self._login, account, now=self.clock.now, scale=self.speed(),
+            ears=self._ears(keeper),
+        )  # fmt: skip
         link = MirrorLink(
             self._mirror.mirror,
             account.client_id,
@@ -67,9 +70,7 @@ class PaperVenue(DhanVenue):
         )
         wires.market = MirroredFeed(wires.feed, link)
         self.wires = wires
-        self._share_the_token(keeper, with_orders=False)
-        if self._places.is_simulated:
-            host.start(self._follow_the_clock())
+        self._begin_beside(host, keeper, with_orders=False)
         host.start(link.run())
         if not await until(link.connected, MIRROR_PATIENCE_S):
             raise BrokerUnavailable(

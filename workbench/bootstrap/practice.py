@@ -66,7 +66,9 @@ class PracticeVenue:
     async def connect(self, host: Host) -> None:
         """Make the clients."""
         self._host = host
-        self.wires = wires_of(self._places, self._places, self._login, self._login, self.clock.now)
+        self.wires = wires_of(
+            self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed()
+        )
 
     def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
         """Fetch the simulator's master of that day."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap.desk import day as read_day
+from workbench.bootstrap.desk import today
 from workbench.bootstrap.practice import show
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
@@ -19,6 +20,9 @@ FIRST_SYNTHETIC_DAY = dt.date(2026, 9, 28)
 
 _FAULTS_AN_HOUR = 12.0
 
+MIRROR = "mirror"
+"""The market that has no prices of its own: it shows what a paper engine forwards."""
+
 if TYPE_CHECKING:
     from workbench.simulator.fault_plan import FaultPlan
     from workbench.simulator.market import Market
@@ -29,10 +33,26 @@ def run(args: argparse.Namespace) -> int:
     from workbench.simulator.exchange import Simulator, SimulatorConfig
     from workbench.simulator.server import serve
 
-    config = SimulatorConfig(speed=read_speed(args.speed))
+    server = load().server
+    if args.market == MIRROR:
+        _run_mirror(args, server.simulator_port)
+        return 0
+    config = SimulatorConfig(speed=read_speed(args.speed), free_run=args.free_run)
     simulator = Simulator(make_market(args.market), calendar(), contract_table(), charge_table(), config)
-    serve(simulator, port=load().server.simulator_port, plan=read_faults(args.faults))
+    serve(simulator, port=server.simulator_port, plan=read_faults(args.faults))
     return 0
+
+
+def _run_mirror(args: argparse.Namespace, port: int) -> None:
+    """Run the market that an engine forwards: its prices and its time come through the link."""
+    from workbench.simulator.exchange import SimulatorConfig
+    from workbench.simulator.mirror import MirrorSimulator
+    from workbench.simulator.mirror_server import serve_mirror
+
+    capital = load().risk.capital
+    config = SimulatorConfig() if capital is None else SimulatorConfig(starting_funds=capital)
+    mirror = MirrorSimulator(calendar(), contract_table(), charge_table(), today(), config)
+    serve_mirror(mirror, port=port, plan=read_faults(args.faults))
 
 
 def read_faults(text: str | None) -> FaultPlan | None:
@@ -79,7 +99,7 @@ def make_market(text: str) -> Market:
         wanted = read_day(text_day, "--market day")
         if symbol and wanted is not None:
             return recorded(symbol, wanted)
-    raise BadInput(f"--market {text!r} is not understood; write synthetic:7 or recorded:NIFTY:2022-06-15")
+    raise BadInput(f"--market {text!r} is not understood; write synthetic:7, recorded:NIFTY:2022-06-15 or mirror")
 
 
 def recorded(symbol: str, wanted: dt.date) -> Market:

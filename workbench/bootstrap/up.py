@@ -1,4 +1,6 @@
-"""``workbench up``: simulator, engine and control app as children of one parent, on 127.0.0.1.
+"""``workbench up``: simulator (practice) or mirror (paper), engine and control app as children of one parent.
+
+All of them listen on 127.0.0.1 only.
 
 Invariant: when this process ends, none of its children is left.
 """
@@ -13,11 +15,13 @@ import sys
 from pathlib import Path
 
 from workbench.bootstrap.desk import day as read_day
+from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
+from workbench.bootstrap.simulator_process import MIRROR, read_speed
 from workbench.bootstrap.venue import RUN_VARIABLE
-from workbench.bootstrap.simulator_process import read_speed
 from workbench.config import Config, data_dir, load
-from workbench.core.errors import BadInput, WorkbenchError
+from workbench.core.deployment import Mode
+from workbench.core.errors import BadInput
 from workbench.live.supervise import Child, Supervisor
 
 PANEL = Path(__file__).resolve().parents[2] / "apps" / "control" / "launch.py"
@@ -26,35 +30,68 @@ PANEL = Path(__file__).resolve().parents[2] / "apps" / "control" / "launch.py"
 
 def run(args: argparse.Namespace) -> int:
     """Start the whole workbench and stay until it is stopped."""
-    if args.mode != "practice":
-        raise WorkbenchError(f"mode {args.mode} is not carried out by this version yet; use --mode practice")
-    config = load()
-    read_speed(args.speed)
-    market = f"synthetic:{args.seed}"
-    if args.day is not None:
-        market = f"recorded:{config.strategy.symbol}:{read_day(args.day, '--day')}"
-        _must_be_recorded(config.strategy.symbol, args.day)
-    ports = [config.server.simulator_port, config.server.engine_port]
-    if not args.no_panel and not PANEL.is_file():
+    config, panel = load(), not args.no_panel
+    market = _market(args, config)
+    confirmed = _permitted(args, config)
+    if panel and not PANEL.is_file():
         raise BadInput(f"the control app is not at {PANEL}; run from a checkout of the project, or with --no-panel")
-    if not args.no_panel:
-        ports.append(config.server.panel_port)
-    _ports_free(ports)
-    supervisor = Supervisor(
-        _children(config, market, args.speed, panel=not args.no_panel),
-        latch_folder=data_dir() / "journal",
-        show=show,
-    )
+    children = _children(config, args, market, confirmed)
+    _ports_free(_ports(config, simulator=bool(market), panel=panel))
+    supervisor = Supervisor(children, latch_folder=data_dir() / "journal", show=show)
     supervisor.catch_signals()
-    show(f"workbench: practice on {market}, {args.speed} market seconds a second; Ctrl-C ends all of it")
-    if not args.no_panel:
+    show(f"workbench: {_words(args, market)}; Ctrl-C ends all of it")
+    if panel:
         show(f"control app: http://127.0.0.1:{config.server.panel_port}")
     code = supervisor.run()
     show(f"workbench: everything has ended ({supervisor.why or 'done'})")
     return code
 
 
-def _children(config: Config, market: str, speed: str, *, panel: bool) -> list[Child]:
+def _market(args: argparse.Namespace, config: Config) -> str:
+    """Give the market of the simulator that is started; empty where none is."""
+    if args.mode != Mode.PRACTICE.value:
+        if args.day is not None:
+            raise BadInput(f"--day replays a recorded day in practice; {args.mode} has the market of today")
+        Places.of_environment()  # refuse a wrong address before anything is started
+        return MIRROR if args.mode == Mode.PAPER.value else ""
+    read_speed(args.speed)
+    if args.day is None:
+        return f"synthetic:{args.seed}"
+    _must_be_recorded(config.strategy.symbol, args.day)
+    return f"recorded:{config.strategy.symbol}:{read_day(args.day, '--day')}"
+
+
+def _permitted(args: argparse.Namespace, config: Config) -> str:
+    """Open the gates of paper and live before anything is started; gives the sentence that the engine is handed."""
+    if args.mode == Mode.PRACTICE.value:
+        return ""
+    from workbench.bootstrap import live_start
+    from workbench.bootstrap.paper import PaperVenue
+
+    if args.mode == Mode.PAPER.value:
+        PaperVenue(config, data_dir()).choose()
+        return ""
+    given = live_start.permit(config, data_dir(), args.confirm)
+    live_start.LiveVenue(config, data_dir(), given).choose()
+    return given.sentence
+
+
+def _words(args: argparse.Namespace, market: str) -> str:
+    if args.mode == Mode.PRACTICE.value:
+        return f"practice on {market}, {args.speed} market seconds a second"
+    prices = Places.of_environment().name
+    if args.mode == Mode.PAPER.value:
+        return f"paper on the prices of {prices}; orders go to a mirror on this machine, none to Dhan"
+    return f"LIVE at {prices}"
+
+
+def _ports(config: Config, *, simulator: bool, panel: bool) -> list[int]:
+    server = config.server
+    wanted = ((simulator, server.simulator_port), (True, server.engine_port), (panel, server.panel_port))
+    return [port for needed, port in wanted if needed]
+
+
+def _children(config: Config, args: argparse.Namespace, market: str, confirmed: str) -> list[Child]:
     env = {
         **os.environ,
         RUN_VARIABLE: secrets.token_hex(4),
@@ -67,11 +104,14 @@ def _children(config: Config, market: str, speed: str, *, panel: bool) -> list[C
         # It may stand in .env only; the control app reads the environment.
         env["WORKBENCH_ADMIN_TOKEN"] = token.get_secret_value()
     python = [sys.executable, "-m", "workbench"]
-    children = [
-        Child(name="simulator", command=[*python, "simulator", "--market", market, "--speed", speed], env=env),
-        Child(name="engine", command=[*python, "engine", "--mode", "practice"], env=env, restart=True),
-    ]
-    if panel:
+    children = []
+    if market:
+        speed = ["--speed", args.speed] if args.mode == Mode.PRACTICE.value else []
+        children.append(Child(name="simulator", command=[*python, "simulator", "--market", market, *speed], env=env))
+    confirm = ["--confirm", confirmed] if confirmed else []
+    engine = [*python, "engine", "--mode", args.mode, *confirm]
+    children.append(Child(name="engine", command=engine, env=env, restart=True))
+    if not args.no_panel:
         panel_command = [sys.executable, str(PANEL), "--port", str(config.server.panel_port)]
         children.append(Child(name="control app", command=panel_command, env=env, restart=True))
     return children

@@ -19,9 +19,11 @@ from workbench.bootstrap.places import Places
 from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.order_updates import DhanOrderUpdates
+from workbench.brokers.dhan.pace import Pace
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, Mode
+from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import BrokerOrder, Message
 from workbench.core.ports import Clock, MarketFeed, Notifier
@@ -37,10 +39,6 @@ RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
 DHAN_BACKOFF_S = (0.5, 30.0)
 HERE_BACKOFF_S = (0.2, 2.0)
 """First and longest wait before a socket is opened again, at Dhan and on this machine."""
-
-
-Refused = Callable[[str], None] | None
-"""Who is told that a token is no longer taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +73,25 @@ class Wires:
     feed: DhanFeed
     updates: DhanOrderUpdates
     market: MarketFeed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ears:
+    """Who is told what Dhan's wires say besides prices.
+
+    Parameters
+    ----------
+    refused : callable
+        The token is no longer taken; in any thread.
+    disconnected : callable
+        The feed was closed by Dhan: code and reason.
+    status : callable
+        The status of a segment changed.
+    """
+
+    refused: Callable[[str], None]
+    disconnected: Callable[[int, str], None]
+    status: Callable[[Segment], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,30 +221,59 @@ class Venue(Protocol):
         ...
 
 
-def wires_of(
-    data: Places, orders: Places, market: Login, account: Login, now: Callable[[], dt.datetime], refused: Refused = None
+def wires_of(  # noqa: PLR0913 - two places, two logins
+    data: Places,
+    orders: Places,
+    market: Login,
+    account: Login,
+    *,
+    now: Callable[[], dt.datetime],
+    scale: float = 1.0,
+    ears: Ears | None = None,
 ) -> Wires:
     """Make the clients of an account whose data and orders may come from different places.
 
     Parameters
     ----------
-    refused : callable, optional
-        Told, in any thread, when Dhan no longer takes the token of `market`.
+    scale : float
+        Market seconds in a real second: the broker's rate limits count so much faster. 0: they are not kept.
+    ears : Ears, optional
+        Who is told what the wires of `market` say besides prices.
     """
+    same = orders is data
+    pace = _pace(scale)
+    candles = DhanClient(data.rest, market.client_id, market.token, Endpoint.DATA, pace=pace)
+    client = DhanClient(
+        orders.rest, account.client_id, account.token, Endpoint.ORDERS, pace=pace if same else _pace(scale)
+    )
+    refused = None if ears is None else ears.refused
+    if refused is not None:
+        candles.tell_token_refused(refused)
+    theirs = refused if same else None
     feed = DhanFeed(
-        data.feed, market.client_id, market.token, backoff_s=_backoff(data), on_token_refused=refused,
-    )  # fmt: skip
-    same = refused if orders is data else None
-    broker = DhanBroker(
-        DhanClient(orders.rest, account.client_id, account.token, Endpoint.ORDERS), now, on_token_refused=same
+        data.feed,
+        market.client_id,
+        market.token,
+        backoff_s=_backoff(data),
+        # A simulator's time runs ahead of what it has told us: only real trades are judged by ours.
+        market_now=None if data.is_simulated else now,
+        on_token_refused=refused,
+        on_disconnect=None if ears is None else ears.disconnected,
+        on_status=None if ears is None else ears.status,
     )
     return Wires(
-        data=DhanClient(data.rest, market.client_id, market.token, Endpoint.DATA),
-        broker=broker,
+        data=candles,
+        broker=DhanBroker(client, now, on_token_refused=theirs),
         feed=feed,
         market=feed,
-        updates=DhanOrderUpdates(orders.updates, account.client_id, account.token, backoff_s=_backoff(orders)),
+        updates=DhanOrderUpdates(
+            orders.updates, account.client_id, account.token, backoff_s=_backoff(orders), on_token_refused=theirs
+        ),
     )
+
+
+def _pace(scale: float) -> Pace:
+    return Pace(scale=scale) if scale > 0 else Pace.unlimited()
 
 
 def fetched_listings(places: Places, data: Path, symbols: Sequence[str], day: dt.date, *, name: str) -> Listings:

@@ -235,7 +235,7 @@ class MirrorSimulator(Simulator):
         self.forwarder = forwarder or Forwarder()
         self._was_stale = True
         self._known: dict[str, Listed] = {}
-        self._day_closed = False
+        self._day_closed = self._begun = False
         self.quotes_taken = 0
         super().__init__(MirrorMarket(calendar, day), calendar, contracts, charges, config or SimulatorConfig())
 
@@ -310,6 +310,11 @@ class MirrorSimulator(Simulator):
         return Decimal(repr(self.board.level(listed).last))
 
     def _go_to(self, moment: datetime) -> None:
+        if not self._begun:
+            # Nobody has told the time yet: the first word may name any day, also one that is long past.
+            self._begun = True
+            if moment.date() != self.day and self._has_session(moment.date()):
+                self.open_day(moment.date())
         if moment <= self.now:
             return
         if moment.date() > self.day and self._has_session(moment.date()):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -25,6 +24,7 @@ from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.session import IST
 from workbench.simulator.conductor import Conductor, State
 from workbench.simulator.exchange import Simulator
+from workbench.simulator.fault_plan import FaultPlan
 from workbench.simulator.mirror import MirrorSimulator
 from workbench.simulator.server import PORT, Application, server_of
 
@@ -164,12 +164,11 @@ def mirror_application(simulator: MirrorSimulator) -> Application:
     return application
 
 
-def serve_mirror(
-    simulator: MirrorSimulator, port: int = PORT, prepare: Callable[[Application], None] = lambda _: None
-) -> None:
-    """Run a mirror in this process until it is told to stop."""
+def serve_mirror(simulator: MirrorSimulator, port: int = PORT, plan: FaultPlan | None = None) -> None:
+    """Run a mirror in this process, with faults or without, until it is told to stop."""
     application = mirror_application(simulator)
-    prepare(application)
+    for fault in plan.faults if plan is not None else ():
+        application.faults.order(fault)
     server_of(application, port).run()
 
 

@@ -1,0 +1,217 @@
+"""Live: Dhan's prices and Dhan's orders, behind a gate that a person opens anew at every start.
+
+The gate: a typed sentence, a fresh look at Dhan, a day whose hours are known, deployments of the promoted code with
+alert keys, one lot in a deployment's first five sessions, and `dry_run` until it is switched off. Nothing remembers
+that live was on: whoever starts without the sentence gets exits only, and that only where a position is still open.
+
+Invariant: without the sentence no entry leaves; with `dry_run` nothing leaves at all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.bootstrap.broker_checks import examine_broker, wall_clock
+from workbench.bootstrap.dhan_venue import DhanVenue
+from workbench.bootstrap.findings import Readiness, told
+from workbench.bootstrap.logging_in import needed_until
+from workbench.bootstrap.places import Places
+from workbench.bootstrap.practice import show
+from workbench.bootstrap.venue import Host, wires_of
+from workbench.config import Config
+from workbench.config import Mode as ConfigMode
+from workbench.core.book import Book
+from workbench.core.deployment import Deployment, Mode
+from workbench.core.errors import BadInput
+from workbench.core.messages import Event, FillBooked, PositionPlanned
+from workbench.live.system import MARKET
+from workbench.reference import calendar
+from workbench.storage.journal import SqliteJournal
+
+CAREFUL_SESSIONS = 5
+"""A deployment trades one lot in that many sessions with a live fill."""
+
+JOURNAL = "journal-live.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a start of live may do.
+
+    Parameters
+    ----------
+    sentence : str
+        As it was typed; empty for exits only.
+    held : int
+        Live positions that the journal knows to be open.
+    """
+
+    sentence: str
+    held: int
+
+    @property
+    def exits_only(self) -> bool:
+        """No sentence was typed: what is open is watched and left, nothing is entered."""
+        return not self.sentence
+
+
+class LiveVenue(DhanVenue):
+    """The live account; implements `venue.Venue`.
+
+    Parameters
+    ----------
+    config : Config
+    data : Path
+    permit : Permit
+    places : Places, optional
+        Dhan, or what `WORKBENCH_DHAN_URL` names.
+    """
+
+    mode = Mode.LIVE
+
+    def __init__(self, config: Config, data: Path, permit: Permit, places: Places | None = None) -> None:
+        super().__init__(config, data, places or Places.of_environment())
+        self._permit = permit
+        self.dry_run = config.dhan.dry_run
+        self.account_id = account_of(config)
+        self.id_prefix = "l"
+
+    def choose(self) -> tuple[Deployment, ...]:
+        """Read the live deployments; one that is new to live trades one lot."""
+        if self.dry_run and self._permit.held:
+            raise BadInput(
+                f"{self._permit.held} live positions are open, and with dry_run no exit would be sent for them; "
+                "set dhan.dry_run: false in workbench.yaml, or close them in Dhan's own app first"
+            )
+        lives = _fills_by_session(self._data, self.account_id)
+        return tuple(_careful(item, sum(item.name in names for names in lives)) for item in super().choose())
+
+    def begin(self) -> str:
+        """Take the time, and refuse a day whose hours are not known."""
+        words = super().begin()
+        day = self.clock.now().date()
+        session = calendar().session(MARKET, day)  # a year without rows raises, with the way out
+        if session is not None and not session.times_confirmed:
+            raise BadInput(f"the hours of {day} are not confirmed; live trading is refused on it, use --mode paper")
+        return words + (", DRY RUN: nothing is sent" if self.dry_run else ", ORDERS ARE SENT")
+
+    def log_in(self) -> str:
+        """Log in, and look at Dhan afresh: token, its end, segments, data plan, registered address, clock."""
+        words = super().log_in()
+        findings = examine_broker(
+            self._ways().wire,
+            self._login.token,
+            base_url=self._places.rest,
+            needed_until=needed_until(calendar(), wall_clock()),
+        )
+        if stops := Readiness(mode=ConfigMode.LIVE, findings=findings).stops:
+            raise BadInput(f"live is not started: {told(stops)}")
+        return f"{words}; the doctor found nothing that stops live"
+
+    async def connect(self, host: Host) -> None:
+        """Make the clients; without the sentence entries are held back for good."""
+        keeper = self._keep_the_token(host)
+        self.wires = wires_of(
+            self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed(),
+            ears=self._ears(keeper),
+        )  # fmt: skip
+        if self._permit.exits_only:
+            host.watch.hold("sentence", "live was started without its sentence: exits only")
+        self._begin_beside(host, keeper, with_orders=True)
+
+    def facts(self) -> dict[str, Any]:
+        """Give what stands in the day's export about the market."""
+        return {**super().facts(), "orders": self._places.name}
+
+
+def account_of(config: Config) -> str:
+    """Give the live account's name in journal and tape."""
+    return f"live-{_client(config)[-3:]}"
+
+
+def sentence_of(config: Config) -> str:
+    """Give what a person types to trade real money."""
+    return f"I trade real money on {_client(config)[-3:]}"
+
+
+def permit(config: Config, data: Path, typed: str | None) -> Permit:
+    """Give what a start may do.
+
+    Parameters
+    ----------
+    typed : str or None
+        From ``--confirm``; None asks on a terminal.
+
+    Raises
+    ------
+    BadInput
+        The sentence is wrong, or there is none and nothing is open that would need watching.
+    """
+    wanted = sentence_of(config)
+    held = open_positions(data, account_of(config))
+    if typed is None and sys.stdin is not None and sys.stdin.isatty():
+        show(f"To trade live, type: {wanted}\n(an empty line: {'exits only' if held else 'do not start'})")
+        typed = sys.stdin.readline()
+    typed = " ".join((typed or "").split())
+    if typed and typed != wanted:
+        raise BadInput(f'the sentence is not right; live starts with: --confirm "{wanted}"')
+    if not typed and not held:
+        raise BadInput(f'live needs its sentence: --confirm "{wanted}"; without it: --mode paper')
+    return Permit(sentence=typed, held=held)
+
+
+def live_venue(config: Config, data: Path, *, confirmed: str | None) -> LiveVenue:
+    """Give the live venue, or refuse."""
+    return LiveVenue(config, data, permit(config, data, confirmed))
+
+
+def open_positions(data: Path, account_id: str) -> int:
+    """Count the positions that the account's journal leaves open."""
+    days = _days(data, account_id)
+    if not days:
+        return 0
+    book = Book()
+    book.apply_all(days[-1])
+    return len(book.live_positions())
+
+
+def _fills_by_session(data: Path, account_id: str) -> list[set[str]]:
+    """Give the deployments that had a fill, for each session of the account."""
+    found = []
+    for events in _days(data, account_id):
+        owners = {item.position_id: item.deployment for item in events if isinstance(item, PositionPlanned)}
+        found.append(
+            {owners[item.position_id] for item in events if isinstance(item, FillBooked) and item.position_id in owners}
+        )
+    return found
+
+
+def _days(data: Path, account_id: str) -> list[Sequence[Event]]:
+    path = data / "journal" / JOURNAL
+    if not path.is_file():
+        return []
+    journal = SqliteJournal(path)
+    try:
+        days = journal.days(account_id)
+        return [tuple(event for entry in journal.read_day(account_id, day) for event in entry.events) for day in days]
+    finally:
+        journal.close()
+
+
+def _careful(deployment: Deployment, sessions: int) -> Deployment:
+    """Hold a deployment to one lot while it is new to live."""
+    if sessions >= CAREFUL_SESSIONS or deployment.plan.lots == 1:
+        return deployment
+    show(f"{deployment.name}: one lot; {sessions} of its first {CAREFUL_SESSIONS} live sessions are done")
+    return replace(deployment, plan=replace(deployment.plan, lots=1, risk_share_pct=None))
+
+
+def _client(config: Config) -> str:
+    given = config.secrets.dhan_client_id
+    if given is None:
+        raise BadInput("the client id of Dhan is missing; set DHAN_CLIENT_ID in the environment or in .env")
+    return given.get_secret_value()
