@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
+from workbench.brokers.dhan.pace import Bucket, Pace, Window
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.instrument import Instrument, InstrumentKind, Segment
@@ -138,6 +140,63 @@ def test_absence_is_none_by_either_id(stub: WireStub) -> None:
     assert broker.order("7") is None
 
 
+def test_r2_a_refused_pace_is_throttled_only_when_the_body_says_so(stub: WireStub) -> None:
+    said = {"errorType": "Rate_Limit", "errorCode": "DH-904", "errorMessage": "Too many requests"}
+    stub.replies += [http(429, said), http(429, b"<html>busy</html>")]
+    broker = broker_of(stub)
+    replies = [broker.place(STOP), broker.place(STOP)]
+    assert [(reply.outcome, reply.throttled) for reply in replies] == [
+        (Outcome.REJECTED, True),
+        (Outcome.UNKNOWN, False),
+    ]
+
+
+def test_r2_an_entry_without_room_is_not_sent_and_throttled_while_a_stop_goes(stub: WireStub) -> None:
+    stub.default = lambda _: http(200, {"orderId": "7", "orderStatus": "TRANSIT"})
+    client = DhanClient(stub.url, "1000000001", "token", Endpoint.ORDERS)
+    broker = DhanBroker(client, lambda: NOW, pace=Pace({Bucket.ORDERS: (Window(limit=10, length_s=3600.0),)}))
+    entry = replace(STOP, purpose=Purpose.ENTRY)
+    replies = [broker.place(entry) for _ in range(8)]
+    assert [reply.outcome for reply in replies] == [Outcome.ACCEPTED] * 7 + [Outcome.NOT_SENT]
+    assert replies[7].throttled
+    assert "rate limit of 7 orders in an hour (of 10; the rest is kept for exits)" in replies[7].reason
+    change = OrderChange(
+        order_type=OrderType.STOP_LIMIT, quantity=75, price=Decimal("151.80"), trigger_price=Decimal("152.05")
+    )
+    assert broker.modify("7", entry, change).throttled
+    assert [broker.modify("7", STOP, change).outcome, broker.cancel("7").outcome] == [Outcome.ACCEPTED] * 2
+    assert [broker.place(STOP).outcome for _ in range(5)] == [Outcome.ACCEPTED] * 5, "an exit goes past a spent hour"
+    assert len(stub.requests) == 14
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"price": Decimal("151.81")}, {"trigger_price": Decimal("151.00")}, {"price": Decimal("NaN")}, {"quantity": 0}],
+)
+def test_r20_new_terms_that_break_a_rule_do_not_leave(stub: WireStub, changed: dict[str, Any]) -> None:
+    good = {"quantity": 75, "price": Decimal("151.80"), "trigger_price": Decimal("152.05")}
+    change = OrderChange(order_type=OrderType.STOP_LIMIT, **{**good, **changed})
+    reply = broker_of(stub).modify("7", STOP, change)
+    assert (reply.outcome, bool(reply.reason), reply.throttled) == (Outcome.NOT_SENT, True, False)
+    assert stub.connections == 0
+
+
+def test_no_order_type_of_ours_is_a_stop_at_the_market(stub: WireStub) -> None:
+    stub.default = lambda _: http(200, {"orderId": "7", "orderStatus": "TRANSIT"})
+    broker = broker_of(stub)
+    for order_type in OrderType:
+        broker.place(replace(STOP, order_type=order_type))
+    assert [request.document()["orderType"] for request in stub.requests] == ["LIMIT", "MARKET", "STOP_LOSS"]
+
+
+def test_r3_a_snapshot_does_not_ask_on_when_nobody_answers(stub: WireStub) -> None:
+    stub.default = lambda _: Reply(reset=True)
+    snapshot = broker_of(stub).snapshot()
+    assert not snapshot.known
+    assert "positions cannot be read" in snapshot.reason
+    assert {request.path for request in stub.requests} == {"/v2/positions"}
+
+
 def test_two_rows_for_one_id_are_unreadable(stub: WireStub) -> None:
     stub.replies.append(http(200, [{}, {}]))
     with pytest.raises(BrokerUnavailable, match="2 rows"):
@@ -159,6 +218,18 @@ def test_a_snapshot_names_every_part_that_could_not_be_read(stub: WireStub) -> N
     assert "trade book" in snapshot.reason
     assert "exchangesegment" in snapshot.reason
     assert (snapshot.available_funds, snapshot.taken_at) == (Decimal("5000.5"), NOW)
+
+
+def test_warming_asks_nothing_of_a_connection_that_is_warm(stub: WireStub) -> None:
+    stub.default = lambda _: http(200, {"availabelBalance": 1, "orderId": "7"})
+    client = DhanClient(stub.url, "1000000001", "token", Endpoint.ORDERS)
+    client.transport.idle_limit_s = 45.0
+    broker = DhanBroker(client, lambda: NOW)
+    assert [broker.warm() for _ in range(5)] == [True] * 5
+    assert len(stub.requests) == 1
+    client.transport.idle_limit_s = 10.0
+    assert broker.warm()
+    assert len(stub.requests) == 2
 
 
 def test_warming_opens_the_connection_that_the_order_then_uses(stub: WireStub) -> None:

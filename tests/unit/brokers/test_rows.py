@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -103,6 +104,26 @@ def test_an_unknown_status_is_a_working_order_and_loud(caplog: pytest.LogCapture
     assert (order.state, order.raw_status) == (OrderState.WORKING, "HALF_BAKED")
     assert caplog.records[0].levelname == "ERROR"
     assert "HALF_BAKED" in caplog.text
+
+
+@pytest.mark.parametrize("word", ["ACTIVE", "Inactive", "DUMMY", "TRIGGERED", "Part_Traded", "CLOSED", "Modified"])
+def test_no_word_without_quantities_ends_an_order(word: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert state_of(word, 65, 0) is OrderState.WORKING
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        lambda name: name,
+        lambda name: name[0].upper() + name[1:],
+        lambda name: name.upper(),
+        lambda name: "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name),
+    ],
+    ids=["camel", "pascal", "upper", "snake"],
+)
+def test_a_row_is_read_in_any_casing(spelt: Callable[[str], str]) -> None:
+    assert order_from_row({spelt(name): value for name, value in ORDER.items()}) == order_from_row(ORDER)
 
 
 def test_the_reason_is_kept_only_where_an_order_ended_badly() -> None:

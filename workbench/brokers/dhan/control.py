@@ -161,7 +161,7 @@ class DhanControl:
         return self._done(f"conversion of {wish.security_id}", call, wanting)
 
     def _done(
-        self, what: str, call: Call, wanting: Callable[[], str], *, patience_s: float = SETTING_PATIENCE_S
+        self, what: str, call: Call, wanting: Callable[[], str], *, patience_s: float | None = None
     ) -> ControlReply:
         """Send once and look; an order that was not answered may have been carried out all the same."""
         verdict = self._writer.send(what, call, is_exit=True, judge=judge_words)
@@ -174,7 +174,7 @@ class DhanControl:
             except BrokerUnavailable as error:
                 return str(error)
 
-        missing = read_back(look, patience_s=patience_s)
+        missing = read_back(look, patience_s=SETTING_PATIENCE_S if patience_s is None else patience_s)
         if not missing:
             return ControlReply(outcome=Outcome.ACCEPTED, confirmed=True)
         reason = "; ".join(part for part in (verdict.reason, f"not confirmed: {missing}") if part)
