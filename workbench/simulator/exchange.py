@@ -20,6 +20,7 @@ from workbench.simulator import wire
 from workbench.simulator.account import Account
 from workbench.simulator.addresses import Addresses
 from workbench.simulator.board import Board
+from workbench.simulator.conditional import ConditionalOrders
 from workbench.simulator.desk import Desk
 from workbench.simulator.doors import ACTIVE, Doors
 from workbench.simulator.feed import FeedHub
@@ -142,6 +143,7 @@ class Simulator:
         self.account = Account(config.starting_funds)
         self.desk = Desk(self.account, self._changed, config.first_number, client_id=config.client_id)
         self.super_orders = SuperOrders(self.desk)
+        self.conditional = ConditionalOrders(self.desk)
         self.pnl_exit = PnlExit(self.desk)
         self.statements = Statements(self.account, charges)
         self._inputs: dict[tuple[str, date], PricingInputs] = {}

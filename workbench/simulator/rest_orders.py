@@ -32,15 +32,15 @@ async def read_body(request: Request) -> dict[str, Any]:
 
 def order_routes(simulator: Simulator) -> APIRouter:
     """Give the routes of the order book."""
-    router = super_routes(simulator)
+    router = APIRouter()
     desk = simulator.desk
     client = simulator.client_id
 
     async def place(request: Request) -> Response:
-        return _soon(simulator, desk.place(await read_body(request)))
+        return soon(simulator, desk.place(await read_body(request)))
 
     async def place_sliced(request: Request) -> Response:
-        return _soon(simulator, desk.place_sliced(await read_body(request)))
+        return soon(simulator, desk.place_sliced(await read_body(request)))
 
     async def modify(order_id: str, request: Request) -> Response:
         return answer(*desk.modify(order_id, await read_body(request)))
@@ -77,31 +77,7 @@ def order_routes(simulator: Simulator) -> APIRouter:
     return router
 
 
-def super_routes(simulator: Simulator) -> APIRouter:
-    """Give the routes of super orders."""
-    router = APIRouter()
-
-    async def place(request: Request) -> Response:
-        return _soon(simulator, simulator.super_orders.place(await read_body(request)))
-
-    async def modify(order_id: str, request: Request) -> Response:
-        return answer(*simulator.super_orders.modify(order_id, await read_body(request)))
-
-    async def cancel(order_id: str, leg: str) -> Response:
-        return answer(*simulator.super_orders.cancel(order_id, leg))
-
-    async def orders() -> Response:
-        return answer(200, simulator.super_rows())
-
-    add = router.add_api_route
-    add("/super/orders", place, methods=["POST"])
-    add("/super/orders", orders, methods=["GET"])
-    add("/super/orders/{order_id}", modify, methods=["PUT"])
-    add("/super/orders/{order_id}/{leg}", cancel, methods=["DELETE"])
-    return router
-
-
-def _soon(simulator: Simulator, result: Answer) -> Response:
+def soon(simulator: Simulator, result: Answer) -> Response:
     """Answer now; what was received reaches the exchange a moment later."""
     asyncio.get_running_loop().call_later(simulator.config.transit_s or 0.0005, simulator.desk.admit_transit)
     return answer(*result)

@@ -25,6 +25,7 @@ from workbench.simulator.login_doors import login_routes, session_routes
 from workbench.simulator.rest_account import account_routes
 from workbench.simulator.rest_data import csv_answer, data_routes
 from workbench.simulator.rest_orders import answer, order_routes, read_body
+from workbench.simulator.rest_special import special_routes
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def create_app(application: Application) -> FastAPI:
             raise TurnedAway(turned_away)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=conducted, redirect_slashes=False)
-    for routes in (order_routes, account_routes, session_routes, data_routes):
+    for routes in (order_routes, special_routes, account_routes, session_routes, data_routes):
         app.include_router(routes(simulator), prefix="/v2", dependencies=[Depends(authorised)])
     app.include_router(login_routes(simulator))
     app.include_router(_masters(simulator))

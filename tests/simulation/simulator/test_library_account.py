@@ -222,3 +222,22 @@ def test_the_papers_of_a_day_are_read_the_day_after() -> None:
         ledger = dhan.ledger_report(day, day)["data"]
         assert float(ledger[-1]["runbal"]) == dhan.get_fund_limits()["data"]["sodLimit"]
         assert dhan.get_trade_book()["data"] == []
+
+
+def test_conditions_are_listed_and_forever_orders_refused_in_words(sim: RunningSimulator, dhan: Any) -> None:
+    option = sim.option()
+    condition = {"comparisonType": "PRICE_WITH_VALUE", "exchangeSegment": "IDX_I", "securityId": "13"}
+    condition |= {"operator": "LESS_THAN", "comparingValue": "1.0", "frequency": "ONCE", "expDate": "2026-12-31"}
+    order = {"transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY", "orderType": "LIMIT"}
+    order |= {"securityId": option.security_id, "quantity": option.lot, "validity": "DAY", "price": "1.0"}
+    order |= {"discQuantity": "0", "triggerPrice": "0"}
+    alert_id = dhan.place_conditional_order(condition, [order])["data"]["alertId"]
+    assert [each["alertId"] for each in dhan.get_conditional_orders()["data"]] == [alert_id]
+    changed = dhan.modify_conditional_order(alert_id, condition | {"comparingValue": "2.0"})
+    assert changed["data"]["alertStatus"] == "ACTIVE"
+    assert dhan.get_conditional_order(alert_id)["data"]["condition"]["comparingValue"] == "2.0"
+    assert dhan.cancel_conditional_order(alert_id)["data"]["alertStatus"] == "CANCELLED"
+    assert dhan.get_forever()["data"] == []
+    refused = dhan.place_forever(option.security_id, "NSE_FNO", "BUY", "CNC", "LIMIT", option.lot, 1.0, 1.0)
+    assert "CNC and MTF" in refused["remarks"]["error_message"]
+    assert dhan.cancel_forever("1")["remarks"]["error_code"] == "DH-906"
