@@ -223,7 +223,10 @@ def doctor(args: argparse.Namespace) -> int:
             calendar=calendar(),
         )
     )
-    _print(args, readiness.to_dict())
+    if args.json:
+        _print(args, readiness.to_dict())
+    else:
+        sys.stdout.write("\n".join(readiness.lines()) + "\n")
     return 0 if readiness.ok else 1
 
 

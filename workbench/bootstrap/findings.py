@@ -5,7 +5,7 @@ Invariant: a finding that is not right has a way out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,6 +87,14 @@ class Readiness:
     def to_dict(self) -> dict[str, object]:
         """Give it JSON-able."""
         return {"ok": self.ok, "mode": self.mode.value, "checks": [each.to_dict() for each in self.findings]}
+
+    def lines(self) -> Iterator[str]:
+        """Give it for a person: one line a finding, and its way out under it."""
+        yield f"{'ready' if not self.stops else 'NOT ready'} for {self.mode.value}"
+        for each in self.findings:
+            yield f"  {'ok    ' if each.ok else 'NOT OK'}  {each.name}: {each.detail}"
+            if not each.ok:
+                yield f"          way out: {each.way_out} (stops {each.blocks.value})"
 
 
 def told(stops: Sequence[Finding]) -> str:

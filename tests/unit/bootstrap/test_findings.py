@@ -37,3 +37,14 @@ def test_what_is_right_has_no_way_out_and_stops_nothing() -> None:
 def test_stops_are_told_in_one_line_with_their_ways_out() -> None:
     bad = Finding.bad("token", "expired", "run workbench login", blocks=Blocks.PAPER)
     assert told([bad, bad]) == "token: expired (run workbench login); token: expired (run workbench login)"
+
+
+def test_a_person_reads_each_finding_with_its_way_out() -> None:
+    bad = Finding.bad("address", "another", "register it", blocks=Blocks.LIVE)
+    assert list(Readiness(mode=Mode.LIVE, findings=[GOOD, bad]).lines()) == [
+        "NOT ready for live",
+        "  ok      token: taken",
+        "  NOT OK  address: another",
+        "          way out: register it (stops live)",
+    ]
+    assert next(Readiness(mode=Mode.PAPER, findings=[GOOD, bad]).lines()) == "ready for paper"

@@ -125,8 +125,9 @@ def test_no_token_is_made_that_could_not_be_kept(stub: WireStub, tmp_path: Path,
 
 def test_without_a_keyring_a_given_token_is_checked_and_the_way_out_is_told(stub: WireStub, tmp_path: Path) -> None:
     stub.default = Dhan("given")
-    told = log_in(ways(stub, tmp_path, NO_RING), "given")
-    assert told["token"] == "good" and str(told["kept_in"]).startswith("not kept: no keyring")
+    told = log_in(ways(stub, tmp_path, NO_RING), "given", now=lambda: NOW + timedelta(days=2))
+    assert told["token"] == "good" and told["ends_at"] is None  # the profile's end is over, yet the token is taken
+    assert str(told["kept_in"]).startswith("not kept: no keyring")
 
 
 def test_the_given_token_is_read_only_where_it_is_used() -> None:

@@ -258,6 +258,16 @@ def test_an_end_that_the_token_does_not_tell_is_asked_of_the_profile(stand: Stan
     assert keeper.hours_left() == pytest.approx(24)
 
 
+def test_an_end_that_has_passed_for_a_token_that_is_taken_is_not_believed(stand: Stand) -> None:
+    stand.maker.ends_at = NOW - timedelta(days=50)
+    keeper = stand.start("opaque")
+    until(lambda: stand.maker.checks == 1)
+    keeper.refused("a late one")
+    until(lambda: stand.maker.checks == 2 and keeper.is_good)
+    assert keeper.hours_left() is None
+    assert keeper.renewals == 0 and not stand.loud("warning")
+
+
 def test_an_opaque_token_that_is_dead_at_the_start_is_replaced(stand: Stand) -> None:
     keeper = stand.start("opaque", living=False)
     until(lambda: keeper.renewals == 1)

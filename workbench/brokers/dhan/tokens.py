@@ -239,7 +239,7 @@ class TokenKeeper:
                 self._stubborn_at = time.monotonic()
                 self._replace(is_alive=True)
                 return
-        self._ends_at = ends_at or self._ends_at
+        self._ends_at = self._believed(ends_at) or self._believed(self._ends_at)
         self._found_good()
 
     def _is_stubborn(self) -> bool:
@@ -281,7 +281,7 @@ class TokenKeeper:
 
     def _learn_the_end(self) -> None:
         try:
-            self._ends_at = self._maker.check(self._token)
+            self._ends_at = self._believed(self._maker.check(self._token))
         except LoginRefused as error:
             self.refused(error.said)
         except BrokerError as error:
@@ -291,7 +291,7 @@ class TokenKeeper:
         self._trouble.not_before = time.monotonic() + seconds
 
     def _take(self, made: FreshToken, how: str) -> None:
-        self._token, self._ends_at = made.value, made.ends_at or token_expiry(made.value)
+        self._token, self._ends_at = made.value, self._believed(made.ends_at or token_expiry(made.value))
         self._taken_at = time.monotonic()
         self.renewals += 1
         for callback in tuple(self._subscribers):
@@ -309,6 +309,10 @@ class TokenKeeper:
             # What was refused while the former one was in use says nothing about this one.
             self._was_refused = False
             self._reason = ""
+
+    def _believed(self, ends_at: datetime | None) -> datetime | None:
+        """Give an end that was told for a token that is taken: one that has passed was told in another clock."""
+        return ends_at if ends_at is not None and ends_at > self._now() else None
 
     def _is_due(self) -> bool:
         ends, now = self._ends_at, self._now()
