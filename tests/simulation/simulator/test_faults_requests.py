@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import requests
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Right
 from workbench.simulator.fault_plan import HEALING, FaultPlan
-from workbench.simulator.faults import REQUESTS, FaultKind, read_fault
+from workbench.simulator.faults import BAD_TICKS, REQUESTS, FaultKind, read_fault
 from workbench.testing.simulator import RunningSimulator, running_simulator
 
 
@@ -290,6 +291,14 @@ def test_a_seed_gives_the_same_plan_with_every_kind_in_it(tmp_path: Path, seed: 
     assert {each.kind for each in FaultPlan.seeded(seed, 20, sorted(REQUESTS)).faults} == set(REQUESTS)
     with pytest.raises(BadInput, match="faults an hour"):
         FaultPlan.seeded(seed, 0)
+
+
+def test_the_page_names_every_fault_and_its_examples_are_faults() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert [each.value for each in FaultKind if f"`{each.value}`" not in page] == []
+    assert [each for each in BAD_TICKS if f"`{each}`" not in page] == []
+    examples = page.split("```json\n")[1].split("```")[0].splitlines()
+    assert len([read_fault(json.loads(line)) for line in examples]) == 4
 
 
 def test_a_seeded_plan_can_be_ordered_whole(sim: RunningSimulator) -> None:
