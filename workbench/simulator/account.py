@@ -183,6 +183,8 @@ class Account:
                 expired.append(Expired(listed=listed, product=position.product, net=net, price=price))
             else:
                 carried[key] = position.carried()
+        # Averages have more digits than money has.
+        self.start_of_day = to_paisa(self.start_of_day)
         self.positions = carried
         return expired
 

@@ -340,6 +340,8 @@ class Desk:
         is_open = self.board.second >= 0 and self.session.contains(self.now)
         if order.source == "P":
             why = self.reject_next.pop(0) if self.reject_next else None
+            if self._squared_off and order.product == "INTRADAY":
+                why = why or f"RMS:{order.order_id}:Intraday orders are not allowed after the square off"
             why = why or exchange_refusal(order, self.session, level, is_open=is_open)
             if why is None:
                 protect(order, Decimal(repr(level.last)), price_band(order.listed, level))

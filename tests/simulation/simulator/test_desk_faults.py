@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -42,6 +43,17 @@ def test_r10_what_never_arrived_expires_with_the_day(venue: Venue) -> None:
     venue.sim.desk.close_day()
     assert venue.order_row(stuck["orderId"])["orderStatus"] == "EXPIRED"
     assert venue.net == 0
+
+
+def test_r22_no_intraday_order_is_taken_after_the_brokers_square_off(venue: Venue) -> None:
+    venue.order()
+    venue.sim.desk.stick_in_transit(1)
+    late = venue.order()
+    venue.sim.desk.session = replace(venue.sim.session, broker_square_off=venue.sim.now)
+    venue.price(100.0)
+    venue.sim.desk.release_transit()
+    assert (venue.order_row(late["orderId"])["orderStatus"], venue.net) == ("REJECTED", 0)
+    assert venue.order(productType="MARGIN")["orderStatus"] == "TRADED"
 
 
 def test_r2_an_order_that_rested_is_rejected_afterwards(venue: Venue) -> None:

@@ -228,9 +228,9 @@ def test_conditions_are_listed_and_forever_orders_refused_in_words(sim: RunningS
     option = sim.option()
     condition = {"comparisonType": "PRICE_WITH_VALUE", "exchangeSegment": "IDX_I", "securityId": "13"}
     condition |= {"operator": "LESS_THAN", "comparingValue": "1.0", "frequency": "ONCE", "expDate": "2026-12-31"}
-    order = {"transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY", "orderType": "LIMIT"}
+    order: dict[str, Any] = {"transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY"}
     order |= {"securityId": option.security_id, "quantity": option.lot, "validity": "DAY", "price": "1.0"}
-    order |= {"discQuantity": "0", "triggerPrice": "0"}
+    order |= {"discQuantity": "0", "triggerPrice": "0", "orderType": "LIMIT"}
     alert_id = dhan.place_conditional_order(condition, [order])["data"]["alertId"]
     assert [each["alertId"] for each in dhan.get_conditional_orders()["data"]] == [alert_id]
     changed = dhan.modify_conditional_order(alert_id, condition | {"comparingValue": "2.0"})
