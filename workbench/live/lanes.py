@@ -3,6 +3,8 @@
 An entry that waits five seconds for its answer must not hold an exit up, so each lane is one thread of its own and each
 gets its own broker connection. Answers come back to the loop as messages.
 
+An entry that has waited too long behind others is dropped: its signal is stale by then. Exits are never too old.
+
 Invariants: a command is carried out once, in the order of its lane; whatever happens in a lane, a write is answered.
 """
 
@@ -27,6 +29,9 @@ from workbench.core.messages import (
 from workbench.core.order import OrderTicket, Purpose
 from workbench.core.ports import Broker, Clock, WriteReply
 
+# An entry's price and signal are worth nothing much later (fault catalogue R2); real seconds.
+ENTRY_TTL_S = 3.0
+
 Write = PlaceOrder | ModifyOrder | CancelOrder
 
 
@@ -41,13 +46,22 @@ class OrderLanes:
         Stamps a snapshot that failed.
     snapshot_pause_s : float
         Real seconds between the starts of two snapshots, so that looking again does not become a flood.
+    entry_ttl_s : float
+        Real seconds that an entry may wait in its lane; an older one is answered "not sent, throttled".
     """
 
     def __init__(
-        self, *, entries: Broker, exits: Broker, reader: Broker, clock: Clock, snapshot_pause_s: float = 0.25
+        self,
+        *,
+        entries: Broker,
+        exits: Broker,
+        reader: Broker,
+        clock: Clock,
+        snapshot_pause_s: float = 0.25,
+        entry_ttl_s: float = ENTRY_TTL_S,
     ) -> None:
         self._entries, self._exits, self._reader = entries, exits, reader
-        self._clock, self._pause = clock, snapshot_pause_s
+        self._clock, self._pause, self._entry_ttl_s = clock, snapshot_pause_s, entry_ttl_s
         self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
         self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
         self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
@@ -76,7 +90,8 @@ class OrderLanes:
         is_exit = command.ticket.purpose is not Purpose.ENTRY if isinstance(command, PlaceOrder) else command.is_exit
         broker, lane = (self._exits, self._exit_lane) if is_exit else (self._entries, self._entry_lane)
         self._under_way += 1
-        future = lane.submit(_carry_out, broker, command, ticket)
+        stale_at = float("inf") if is_exit else time.monotonic() + self._entry_ttl_s
+        future = lane.submit(_carry_out, broker, command, ticket, stale_at)
         future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
 
     def look(self, command: TakeSnapshot) -> None:
@@ -122,9 +137,12 @@ class OrderLanes:
         self._deliver(message)
 
 
-def _carry_out(broker: Broker, command: Write, ticket: OrderTicket | None) -> WriteReply:
+def _carry_out(broker: Broker, command: Write, ticket: OrderTicket | None, stale_at: float) -> WriteReply:
     match command:
         case PlaceOrder():
+            if time.monotonic() > stale_at:
+                reason = "too many entries at once: this one waited behind others until its signal was stale"
+                return WriteReply(outcome=Outcome.NOT_SENT, reason=reason, throttled=True)
             return broker.place(command.ticket)
         case ModifyOrder():
             if ticket is None:
