@@ -1,0 +1,122 @@
+"""`workbench up --mode paper` or `live` as a child process, on a simulator that plays Dhan behind a recording proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.journey.running import ROOT, RunningWorkbench, free_port
+from tests.simulation.paper.recording import RecordingProxy, recording_proxy
+from workbench.bootstrap import deployments as promoted
+from workbench.config import StrategySection
+from workbench.reference import calendar
+from workbench.simulator import SimulatorConfig
+from workbench.simulator.market import SyntheticMarket
+from workbench.testing.simulator import DAY, RunningSimulator, running_simulator
+
+KEY = "the key of the alerts"
+NAME = "SCALP_ATM"
+SPEED = 10.0
+SENTENCE = "I trade real money on 001"
+
+
+class Up(RunningWorkbench):
+    """One `workbench up` in a folder of its own, whose settings a test may write."""
+
+    def __init__(self, folder: Path, dhan: str, *arguments: str) -> None:
+        self.data = folder / "data"
+        self.engine_port, self.simulator_port, self.panel_port = free_port(), free_port(), free_port()
+        self.folder = folder
+        self.env = environment(folder, dhan, self.engine_port, self.simulator_port, self.panel_port)
+        self.log = folder / "up.log"
+        command = [sys.executable, "-m", "workbench", "up", *arguments, "--no-panel"]
+        with self.log.open("w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                command, env=self.env, cwd=folder, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            )
+
+    def send(self, body: dict[str, Any]) -> tuple[int, Any]:
+        link = promoted.load(self.data, NAME).webhook_link
+        return self.post(f"/webhook/{link}", {"key": KEY, "strategy": NAME, "symbol": "NIFTY", **body})
+
+    def buy(self) -> tuple[int, Any]:
+        price = self.wait("a spot price", lambda: self.get("/live/spot-price"))["price"]
+        now = self.get("/health")["now"]
+        return self.send({"side": "BUY", "timeframe": "1m", "price": price, "timestamp": now})
+
+    def flat(self) -> tuple[int, Any]:
+        return self.send({"position": "flat", "timestamp": self.get("/health")["now"]})
+
+    def positions(self) -> list[Any]:
+        return list(self.get("/live/positions"))
+
+
+def environment(folder: Path, dhan: str, engine: int, simulator: int, panel: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "WORKBENCH_DATA": str(folder / "data"),
+        "WORKBENCH_ENGINE_PORT": str(engine),
+        "WORKBENCH_SIMULATOR_PORT": str(simulator),
+        "WORKBENCH_PANEL_PORT": str(panel),
+        "WORKBENCH_DHAN_URL": dhan,
+        "DHAN_CLIENT_ID": "1000000001",
+        "DHAN_ACCESS_TOKEN": "practice-token",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+
+
+@dataclass(frozen=True)
+class Dhan:
+    """What the engine takes for Dhan, and what was asked of it."""
+
+    simulator: RunningSimulator
+    proxy: RecordingProxy
+
+    def orders(self) -> list[Any]:
+        book: dict[str, Any] = self.simulator.call(self.simulator.simulator.book)
+        return list(book["orders"])
+
+    def asks_and_bids(self, key: str, until: int, seconds: int) -> set[Decimal]:
+        """Prices of both sides of an instrument in the last seconds before one."""
+
+        def read() -> set[Decimal]:
+            simulator = self.simulator.simulator
+            listing, board = simulator._floor(simulator.day)
+            listed = listing.by_key(key)
+            assert listed is not None
+            found: set[Decimal] = set()
+            for second in range(max(0, until - seconds), until + 1):
+                board.move(second)
+                quote = board.quote(listed)
+                found |= {quote.bid, quote.ask}
+            return found
+
+        return self.simulator.call(read)
+
+
+@contextmanager
+def playing_dhan(**changes: Any) -> Iterator[Dhan]:
+    """Run a simulator at speed whose time nobody holds, with a proxy before it."""
+    config = SimulatorConfig(speed=SPEED, free_run=True, **changes)
+    market = SyntheticMarket(7, calendar(), DAY)
+    with (
+        running_simulator(market=market, config=config, follow=True) as simulator,
+        recording_proxy(simulator.port) as proxy,
+    ):
+        yield Dhan(simulator, proxy)
+
+
+def deploy(data: Path, account: str, **changes: Any) -> None:
+    """Put the deployment of alerts on an account, with a key."""
+    promoted.ensure_practice(data, StrategySection())
+    key = hashlib.sha256(KEY.encode()).hexdigest()
+    promoted.save(data, replace(promoted.load(data, NAME), account=account, key_sha256=key, **changes))
