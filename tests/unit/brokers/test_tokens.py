@@ -225,6 +225,17 @@ def test_refused_logins_end_until_a_person_helps(stand: Stand, said: str, tries:
     assert (keeper.token, stand.seen) == ("put-down", ["put-down"])
 
 
+def test_a_person_who_puts_down_a_token_is_not_kept_waiting_for_the_pause(stand: Stand) -> None:
+    stand.keeping = Keeping(beat_s=0.01, backoff_s=(3600.0, 3600.0))
+    stand.maker.faults = [NoWay("nothing to make one with")]
+    keeper = stand.start(ending(20), living=False)
+    keeper.refused("DH-901")
+    until(lambda: len(stand.maker.asked) == 1)
+    stand.maker.kept = FreshToken(value="put-down", ends_at=None)
+    until(lambda: keeper.is_good)
+    assert keeper.token == "put-down" and len(stand.maker.asked) == 1
+
+
 def test_asking_for_a_renewal_does_it_whatever_the_end(stand: Stand) -> None:
     keeper = stand.start(ending(20))
     keeper.renew()

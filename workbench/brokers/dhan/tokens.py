@@ -32,6 +32,8 @@ _STUBBORN_S = 120.0
 _STUBBORN_AGAIN_S = 3600.0
 _SETTLES_S = 10.0
 
+_PUT_DOWN = "another process or a person has put down a new access token"
+
 OnToken = Callable[[str], None]
 OnState = Callable[[bool, str], None]
 OnAlarm = Callable[[str, str], None]
@@ -220,6 +222,8 @@ class TokenKeeper:
                 self._examine()
             elif asked or self._is_due():
                 self._replace(is_alive=True)
+        elif not self.is_good:
+            self._look_elsewhere()
         self._warn_of_the_end()
 
     def _examine(self) -> None:
@@ -256,7 +260,7 @@ class TokenKeeper:
         try:
             found = self._maker.elsewhere(self._token)
             if found is not None:
-                self._take(found, "another process or a person has put down a new access token")
+                self._take(found, _PUT_DOWN)
             elif self._trouble.refused_logins >= MOST_REFUSALS:
                 self._pause(self._keeping.backoff_s[1])
             else:
@@ -266,6 +270,16 @@ class TokenKeeper:
             self._tell_once("info", str(error))
         except BrokerError as error:
             self._failed(error)
+
+    def _look_elsewhere(self) -> None:
+        """While a pause lasts: a person who puts down a token is not kept waiting for its end."""
+        try:
+            found = self._maker.elsewhere(self._token)
+        except BrokerError as error:
+            log.info("another access token is there, and Dhan cannot be asked about it: %s", error)
+            return
+        if found is not None:
+            self._take(found, _PUT_DOWN)
 
     def _failed(self, error: BrokerError) -> None:
         trouble = self._trouble
@@ -294,9 +308,10 @@ class TokenKeeper:
         self._token, self._ends_at = made.value, self._believed(made.ends_at or token_expiry(made.value))
         self._taken_at = time.monotonic()
         self.renewals += 1
+        # Before anybody has it: what is refused from here on may be the new one.
+        self._found_good()
         for callback in tuple(self._subscribers):
             callback(made.value)
-        self._found_good()
         if self._is_due():
             # It ends as early as the former one did: nothing is gained by asking again and again.
             self._pause(self._keeping.backoff_s[1])
