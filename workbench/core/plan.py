@@ -181,7 +181,8 @@ def _carried_out(plan: Plan) -> Exits:
         raise BadInput(f"{where}: exits.lock keeps a share between 0 and 100 %, not {exits.lock.keep}")
     for part in exits.scale_out:
         is_one = (part.lots is None) != (part.share is None)
-        if not is_one or (part.lots or 1) < 1 or not 0 < (part.share or 1) <= 100:
+        is_whole = part.lots is None or part.lots >= 1
+        if not is_one or not is_whole or not (part.share is None or 0 < part.share <= 100):
             raise BadInput(f"{where}: a scale-out takes lots (1 or more) or a share (up to 100 %), one of the two")
     if plan.contract is Contract.OPTION and any(each.atr is not None for each in exits.premium_distances):
         raise BadInput(

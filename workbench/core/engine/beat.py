@@ -68,10 +68,9 @@ def _warn_of_naked(turn: Turn, position: Position) -> None:
         return
     since = turn.now - turn.desk.naked_since.setdefault(position_id, turn.now)
     unanswered = next((order for order in resting if order.state in IN_DOUBT), None)
-    if unanswered is not None:
-        if sending.older(turn, unanswered, UNANSWERED_S):
-            key = unanswered.ticket.correlation_id
-            turn.tell_once(Level.ALARM, f"{name} may have no stop at the broker: order {key} is not answered")
+    if unanswered is not None and sending.older(turn, unanswered, UNANSWERED_S):
+        key = unanswered.ticket.correlation_id
+        turn.tell_once(Level.ALARM, f"{name} may have no stop at the broker: order {key} is not answered")
         return
     if position.plan.instrument.key in turn.desk.broker_holds or position.state is PositionState.EXITING:
         return
