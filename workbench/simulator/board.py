@@ -83,6 +83,7 @@ class Board:
         self.now = self._start - timedelta(seconds=1)
         self._levels: dict[str, Level] = {}
         self._ranges: dict[str, DayRange] = {}
+        self._closes: dict[str, float] = {}
         self._tops: dict[str, tuple[Floats, Floats]] = {
             symbol: (np.maximum.accumulate(path.prices), np.minimum.accumulate(path.prices))
             for symbol, path in paths.items()
@@ -173,8 +174,12 @@ class Board:
         spot = self.previous[instrument.symbol]
         if instrument.kind in (InstrumentKind.INDEX, InstrumentKind.SYNTHETIC) or listed.expires_at is None:
             return spot
-        left = (listed.expires_at - self._start).total_seconds()
-        return self.on_tick(listed, self.pricers[instrument.symbol].fair(instrument, spot, left))
+        found = self._closes.get(instrument.security_id)
+        if found is None:
+            left = (listed.expires_at - self._start).total_seconds()
+            fair = self.pricers[instrument.symbol].fair(instrument, spot, left)
+            found = self._closes[instrument.security_id] = self.on_tick(listed, fair)
+        return found
 
     def interest(self, listed: Listed) -> int:
         """Give the open interest of this minute in units."""
