@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,7 +46,9 @@ class Up(RunningWorkbench):
 
     def send(self, body: dict[str, Any]) -> tuple[int, Any]:
         link = promoted.load(self.data, NAME).webhook_link
-        return self.post(f"/webhook/{link}", {"key": KEY, "strategy": NAME, "symbol": "NIFTY", **body})
+        # An id of its own: two equal alerts within one minute are one alert.
+        named = {"key": KEY, "strategy": NAME, "symbol": "NIFTY", "id": secrets.token_hex(6)}
+        return self.post(f"/webhook/{link}", {**named, **body})
 
     def buy(self) -> tuple[int, Any]:
         price = self.wait("a spot price", lambda: self.get("/live/spot-price"))["price"]
@@ -85,6 +88,10 @@ class Dhan:
         book: dict[str, Any] = self.simulator.call(self.simulator.simulator.book)
         return list(book["orders"])
 
+    def positions(self) -> list[Any]:
+        book: dict[str, Any] = self.simulator.call(self.simulator.simulator.book)
+        return list(book["positions"])
+
     def asks_and_bids(self, key: str, until: int, seconds: int) -> set[Decimal]:
         """Prices of both sides of an instrument in the last seconds before one."""
 
@@ -119,4 +126,5 @@ def deploy(data: Path, account: str, **changes: Any) -> None:
     """Put the deployment of alerts on an account, with a key."""
     promoted.ensure_practice(data, StrategySection())
     key = hashlib.sha256(KEY.encode()).hexdigest()
-    promoted.save(data, replace(promoted.load(data, NAME), account=account, key_sha256=key, **changes))
+    wanted = {"account": account, "key_sha256": key, **changes}
+    promoted.save(data, replace(promoted.load(data, NAME), **wanted))
