@@ -232,6 +232,17 @@ def test_warming_asks_nothing_of_a_connection_that_is_warm(stub: WireStub) -> No
     assert len(stub.requests) == 2
 
 
+def test_warming_never_holds_a_lane_up(stub: WireStub) -> None:
+    stub.replies.append(http(503, b""))
+    broker = broker_of(stub)
+    assert not broker.warm()
+    assert len(stub.requests) == 1
+    broker._client.transport.pace.refused(Bucket.OTHER, sent_at=broker._client.transport.pace.clock())
+    broker._client.transport.idle_limit_s = 0.0
+    assert not broker.warm()
+    assert len(stub.requests) == 1
+
+
 def test_warming_opens_the_connection_that_the_order_then_uses(stub: WireStub) -> None:
     stub.default = lambda _: http(200, {"availabelBalance": 1, "orderId": "7"})
     broker = broker_of(stub)

@@ -127,6 +127,17 @@ def test_reads_wait_in_a_bucket_of_their_own(bucket: Bucket, a_second: int) -> N
     assert time.now == began
 
 
+def test_a_read_that_left_late_is_counted_late() -> None:
+    time = Time()
+    pace = pace_of(time, bucket=Bucket.QUOTE)
+    assert pace.read_turn(Bucket.QUOTE) == ""
+    turn_at = time.now
+    time.now += 0.4
+    pace.left(Bucket.QUOTE, turn_at)
+    assert pace.read_turn(Bucket.QUOTE) == ""
+    assert time.now == pytest.approx(turn_at + 1.4 + MARGIN_S)
+
+
 def test_the_same_chain_is_asked_once_in_three_seconds_and_another_at_once() -> None:
     time = Time()
     pace = pace_of(time)

@@ -108,7 +108,7 @@ def test_reads_are_counted_where_dhan_counts_them(stub: WireStub) -> None:
     counted: list[tuple[Bucket, str]] = []
 
     class Counting(Pace):
-        def read_turn(self, bucket: Bucket, *, unique: str = "") -> str:
+        def read_turn(self, bucket: Bucket, *, unique: str = "", patience_s: float | None = None) -> str:
             counted.append((bucket, unique))
             return ""
 
@@ -127,6 +127,22 @@ def test_reads_are_counted_where_dhan_counts_them(stub: WireStub) -> None:
     assert [bucket for bucket, _ in counted] == wanted
     questions = [unique for _, unique in counted if unique]
     assert len(set(questions)) == len(questions) == 2
+
+
+def test_a_read_is_counted_from_the_moment_when_it_left(stub: WireStub) -> None:
+    told: list[tuple[Bucket, bool]] = []
+
+    class Listening(Pace):
+        def left(self, bucket: Bucket, turn_at: float) -> None:
+            told.append((bucket, turn_at <= self.clock()))
+            super().left(bucket, turn_at)
+
+    stub.default = lambda _: http(200, [])
+    client = DhanClient(stub.url, "1", TOKEN, Endpoint.ORDERS, pace=Listening())
+    client.api.get_order_list()
+    client.api.cancel_order("7")
+    client.api.get_positions()
+    assert told == [(Bucket.OTHER, True)] * 2
 
 
 def test_a_turn_that_does_not_come_is_not_sent_and_says_why(stub: WireStub) -> None:

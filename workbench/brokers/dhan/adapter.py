@@ -19,6 +19,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from workbench.brokers.dhan.answers import Answer, Fate
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.control import DhanControl
 from workbench.brokers.dhan.fields import Row
@@ -33,7 +34,6 @@ from workbench.brokers.dhan.rows import (
     trade_from_row,
 )
 from workbench.brokers.dhan.supers import DhanSuperOrders
-from workbench.brokers.dhan.transport import Answer, Fate
 from workbench.brokers.dhan.writer import Writer, tag_fault
 from workbench.core.errors import BrokerUnavailable, CorruptData
 from workbench.core.messages import BrokerOrder, Outcome, SnapshotTaken
@@ -109,7 +109,8 @@ class DhanBroker:
         """
         if self._client.transport.idle_left_s > WARM_S:
             return True
-        answer: Answer = self._api.get_fund_limits()["answer"]
+        with self._client.transport.hurried():
+            answer: Answer = self._api.get_fund_limits()["answer"]
         return answer.status == 200
 
     def place(self, ticket: OrderTicket) -> WriteReply:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from workbench.brokers.dhan.answers import Fate, error_of
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.fields import Row, decimal_of, lowered
 from workbench.brokers.dhan.outcomes import judge_words, read_list, read_one
 from workbench.brokers.dhan.rows import order_from_row, position_from_row
-from workbench.brokers.dhan.transport import Fate, error_of
 from workbench.brokers.dhan.writer import Call, Writer, read_back
 from workbench.core.account import ControlReply, Conversion, KillSwitch, PnlExit
 from workbench.core.errors import BrokerUnavailable, CorruptData

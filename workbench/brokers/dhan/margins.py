@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from workbench.brokers.dhan.answers import error_of
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.fields import Row, decimal_of, lowered, price_of, text_of, units_of
 from workbench.brokers.dhan.outcomes import read_list, read_one
-from workbench.brokers.dhan.transport import error_of
 from workbench.core.account import Holding, Margin
 from workbench.core.errors import BrokerUnavailable, CorruptData
 from workbench.core.order import OrderTicket

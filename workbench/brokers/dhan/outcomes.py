@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.brokers.dhan.transport import Answer, Fate, error_of, says_token, says_too_fast
+from workbench.brokers.dhan.answers import Answer, Fate, error_of, says_token, says_too_fast
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import Outcome
 

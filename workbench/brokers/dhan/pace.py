@@ -148,20 +148,24 @@ class Pace:
                     return
             self._sleep(min(need, until - now))
 
-    def read_turn(self, bucket: Bucket, *, unique: str = "") -> str:
+    def read_turn(self, bucket: Bucket, *, unique: str = "", patience_s: float | None = None) -> str:
         """Wait for a read's turn.
 
         Parameters
         ----------
         unique : str
             What the request is about, where the broker takes the same question only once in three seconds.
+        patience_s : float, optional
+            How long a wait is bearable; default by bucket, 5 s for books and 60 s for data.
 
         Returns
         -------
         str
             Why the turn would not come within a bearable time; empty if the request may go, and is counted.
         """
-        until = self.clock() + (LOOK_PATIENCE_S if bucket is Bucket.OTHER else READ_PATIENCE_S)
+        if patience_s is None:
+            patience_s = LOOK_PATIENCE_S if bucket is Bucket.OTHER else READ_PATIENCE_S
+        until = self.clock() + patience_s
         while True:
             need, reason = self._take(bucket, unique=unique)
             if need <= 0:
@@ -169,6 +173,11 @@ class Pace:
             if self.clock() + need > until:
                 return reason
             self._sleep(need)
+
+    def left(self, bucket: Bucket, turn_at: float) -> None:
+        """Count a read that had its turn at `turn_at` from now on: only now it has left, and it arrives later still."""
+        with self._lock:
+            self._buckets[bucket].move(turn_at, self.clock())
 
     def refused(self, bucket: Bucket, *, sent_at: float, retry_after_s: float | None = None) -> None:
         """Note that the broker said "too fast" to a request that left at `sent_at` (monotonic).
@@ -240,6 +249,18 @@ class _Counter:
         """Count one request."""
         for _, stamps in self.windows:
             stamps.append(now)
+
+    def move(self, turn_at: float, now: float) -> None:
+        """Put the last stamp that is not after `turn_at` to a later moment, in the windows where it matters."""
+        for window, stamps in self.windows:
+            if window.length_s > _SHORT_WINDOW_S:
+                continue
+            earlier = [stamp for stamp in stamps if stamp <= turn_at]
+            if earlier:
+                stamps.remove(earlier[-1])
+                moved = sorted((*stamps, now))
+                stamps.clear()
+                stamps.extend(moved)
 
     def exit_pause_s(self, now: float) -> float:
         """Give the back-off of exits: short, and growing with each refusal."""

@@ -20,19 +20,19 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from workbench.brokers.dhan.pace import Pace
+from workbench.brokers.dhan.answers import Answer, Fate, error_of, says_token, says_too_fast
+from workbench.brokers.dhan.leaving import telling_adapter
+from workbench.brokers.dhan.pace import Bucket, Pace
 from workbench.brokers.dhan.paths import Endpoint, bucket_of, is_asked_once, is_read, may_leave
 
-__all__ = ["Answer", "Endpoint", "Fate", "Transport", "error_of", "says_too_fast", "says_token"]
+__all__ = ["Answer", "Endpoint", "Fate", "Transport", "error_of"]
 
 log = logging.getLogger(__name__)
 
@@ -45,46 +45,6 @@ RETRY_BUDGET_S = 6.0
 _RETRY_PAUSE_S, _LONGEST_RETRY_PAUSE_S = 0.2, 2.0
 _CHUNK = 65536
 _SHOWN = 200
-
-
-class Fate(StrEnum):
-    """How far a request came."""
-
-    NOT_SENT = "not_sent"
-    ANSWERED = "answered"
-    UNANSWERED = "unanswered"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One request's end.
-
-    Parameters
-    ----------
-    fate : Fate
-    status : int
-        HTTP status, 0 without an answer.
-    body : bytes
-        As received.
-    document : object
-        The body read as JSON; None where it is none (see `is_json`).
-    is_json : bool
-    reason : str
-        What a person reads; without secrets.
-    elapsed_s : float
-        Wire time.
-    retry_after_s : float or None
-        The broker's ``Retry-After``, where it gave one in seconds.
-    """
-
-    fate: Fate
-    status: int = 0
-    body: bytes = b""
-    document: Any = None
-    is_json: bool = False
-    reason: str = ""
-    elapsed_s: float = 0.0
-    retry_after_s: float | None = None
 
 
 class Transport:
@@ -146,6 +106,15 @@ class Transport:
         """For how long this thread's connection can still be used; negative without one."""
         return float(getattr(self._lanes, "used_at", float("-inf"))) + self.idle_limit_s - time.monotonic()
 
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Let this thread's reads neither wait for a turn nor be asked again: something else may need the lane."""
+        self._lanes.hurried = True
+        try:
+            yield
+        finally:
+            self._lanes.hurried = False
+
     def get(self, endpoint: str) -> dict[str, Any]:
         """GET, as the library calls it."""
         return self._call("GET", endpoint, None)
@@ -186,14 +155,17 @@ class Transport:
         """Ask until there is an answer worth having, a few times at most."""
         bare = path.split("?", 1)[0]
         bucket, unique = bucket_of(method, bare), f"{bare} {body!r}" if is_asked_once(bare) else ""
+        hurried = getattr(self._lanes, "hurried", False)
         began = time.monotonic()
-        attempt = 1
+        attempt = READ_ATTEMPTS if hurried else 1
         while True:
-            no_turn = self.pace.read_turn(bucket, unique=unique)
+            no_turn = self.pace.read_turn(bucket, unique=unique, patience_s=0.0 if hurried else None)
             if no_turn:
                 return Answer(fate=Fate.NOT_SENT, reason=f"{method} {bare}: {no_turn}")
             asked_at = self.pace.clock()
+            self._lanes.turn = (bucket, asked_at)
             answer = self._send(method, path, body)
+            self._lanes.turn = None
             pause_s = min(_RETRY_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_RETRY_PAUSE_S) * random.uniform(0.5, 1.0)
             late = time.monotonic() + pause_s - began > RETRY_BUDGET_S
             if not _may_be_better(answer) or late or attempt >= READ_ATTEMPTS:
@@ -218,6 +190,12 @@ class Transport:
         elif token == self._token_refused and 200 <= answer.status <= 299:
             self._token_refused = ""  # it was good after all, so that its next refusal is news
         return answer
+
+    def _left(self) -> None:
+        """Count a read from the moment when it was written to the wire."""
+        turn: tuple[Bucket, float] | None = getattr(self._lanes, "turn", None)
+        if turn is not None:
+            self.pace.left(turn[0], turn[1])
 
     def _exchange(self, method: str, path: str, body: bytes | None, token: str) -> Answer:
         session = self._session()
@@ -264,9 +242,9 @@ class Transport:
         session: requests.Session | None = getattr(self._lanes, "session", None)
         if session is None:
             session = requests.Session()
-            # urllib3's own default would repeat PUT and DELETE, which are Dhan's modify and cancel.
-            session.mount("https://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=1))
-            session.mount("http://", HTTPAdapter(max_retries=0, pool_connections=1, pool_maxsize=1))
+            adapter = telling_adapter(self._left)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
             # A proxy may be the way out with the registered address, but never the way to this machine.
             session.trust_env = not self._is_loopback
             self._lanes.session = session
@@ -356,36 +334,3 @@ def _envelope(answer: Answer) -> dict[str, Any]:
         return {"status": "success", "remarks": "", "data": answer.document, "answer": answer}
     remarks: dict[str, Any] | str = {"error_code": code, "error_type": kind, "error_message": message}
     return {"status": "failure", "remarks": remarks if code else answer.reason, "data": "", "answer": answer}
-
-
-def error_of(document: Any) -> tuple[str, str, str]:
-    """Read an error body: ``(code, type, message)``, empty where the body is no error of Dhan's.
-
-    Both styles are read: ``{"errorType","errorCode","errorMessage"}`` and the data endpoints'
-    ``{"status":"failed","data":{"813":"Invalid SecurityId"}}``, whose code the library loses.
-    """
-    if not isinstance(document, dict):
-        return "", "", ""
-    code = document.get("errorCode")
-    if code and isinstance(code, str | int) and not isinstance(code, bool):
-        return str(code), str(document.get("errorType") or ""), str(document.get("errorMessage") or "")
-    data = document.get("data")
-    if document.get("status") == "failed" and isinstance(data, dict) and data:
-        number, message = next(iter(data.items()))
-        return str(number), "", str(message)
-    return "", "", ""
-
-
-_TOKEN_CODES = frozenset({"DH-901", "807", "808", "809"})
-_RATE_CODES = frozenset({"DH-904", "805"})
-
-
-def says_token(document: Any) -> bool:
-    """Say whether an answer refuses the access token: by its code, or as Dhan's "DH-906 Invalid Token"."""
-    code, _, message = error_of(document)
-    return code in _TOKEN_CODES or (bool(code) and "token" in message.lower())
-
-
-def says_too_fast(answer: Answer) -> bool:
-    """Say whether an answer is about the pace of requests."""
-    return answer.status == 429 or error_of(answer.document)[0] in _RATE_CODES

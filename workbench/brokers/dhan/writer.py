@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from workbench.brokers.dhan.answers import Answer
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.outcomes import Verdict, judge_write
-from workbench.brokers.dhan.transport import Answer
 from workbench.core.messages import Outcome
 
 log = logging.getLogger(__name__)
