@@ -94,10 +94,16 @@ class Size:
     alerts: int = 240
     pauses: int = 8
     starts: int = 3
+    symbols: int = 100
+    feed_s: float = 60
+    feed_tries: int = 10
 
 
 FULL = Size()
-TINY = Size(imports=1, days=20, repeats=1, packets=700, commits=3, alerts=4, pauses=0, starts=1)
+TINY = Size(
+    imports=1, days=20, repeats=1, packets=700, commits=3, alerts=4, pauses=0, starts=1, symbols=2,
+    feed_s=0.5, feed_tries=0,
+)  # fmt: skip
 
 
 def percentile(values: Sequence[float], share: float) -> float:

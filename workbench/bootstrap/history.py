@@ -26,7 +26,7 @@ from workbench.brokers.dhan.pace import Pace
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.config import data_dir, load
 from workbench.core.bars import Interval
-from workbench.core.errors import BadInput, UnknownFact, UnknownName
+from workbench.core.errors import BadInput, CorruptData, UnknownFact, UnknownName
 from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.session import IST
 from workbench.data.bar_store import BarStore
@@ -34,7 +34,7 @@ from workbench.data.candles import CandleReader
 from workbench.data.chain import OptionChain, read_chain, read_expiries
 from workbench.data.expired_options import MOST_STEPS, RollingReader
 from workbench.data.fetch_report import FetchReport
-from workbench.data.history_fetch import YEARS_BACK, FetchOrder, HistoryFetch, Progress, Target
+from workbench.data.history_fetch import SPREAD_S, YEARS_BACK, FetchOrder, HistoryFetch, Progress, Target
 from workbench.data.instruments import InstrumentMaster, symbol_in
 from workbench.data.master_day import daily_master, practice_master
 from workbench.data.options_fetch import ExpiredOptionsFetch, OptionsFetch, expired_of
@@ -43,6 +43,7 @@ from workbench.reference import calendar, contract_table
 CONTRACT_DAYS = 100
 """How far back a contract is asked for when nobody says: a monthly one is listed for about three months."""
 
+_SURELY_LISTED = "NIFTY"
 _STRIKES = re.compile(r"(?:ATM)?\s*(?:±|\+/?-|\+)?\s*(\d{1,2})", re.IGNORECASE)
 
 
@@ -70,10 +71,22 @@ class DataDesk:
         On the `data` endpoint.
     now : callable
         Market time.
+    spread_s : float
+        Seconds from the beginning of one request for history to that of the next.
     """
 
-    def __init__(self, data: Path, places: Places, client: DhanClient, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        places: Places,
+        client: DhanClient,
+        now: Callable[[], datetime],
+        *,
+        spread_s: float = SPREAD_S,
+    ) -> None:
         self._data, self._places, self._client, self._now = data, places, client, now
+        self._spread_s = spread_s
+        self._masters: dict[str, InstrumentMaster] = {}
         self.store = BarStore(data / "bars", calendar())
 
     @classmethod
@@ -118,7 +131,8 @@ class DataDesk:
             replace=wish.replace,
         )
         reader = CandleReader(self._client.api, calendar(), self._now)
-        return HistoryFetch(reader, self.store, calendar(), self._now).run(order, progress)
+        fetch = HistoryFetch(reader, self.store, calendar(), self._now, spread_s=self._spread_s)
+        return fetch.run(order, progress)
 
     def fetch_options(
         self,
@@ -132,7 +146,7 @@ class DataDesk:
         """Fetch an expired expiry into the store, contract by contract; see `workbench.data.options_fetch`."""
         expired = expired_of(self._index(underlying), expiry, contract_table(), calendar(), self._now())
         reader = RollingReader(self._client.api, calendar())
-        fetch = ExpiredOptionsFetch(reader, self.store, calendar())
+        fetch = ExpiredOptionsFetch(reader, self.store, calendar(), spread_s=self._spread_s)
         return fetch.run(expired, steps=steps, again=again, progress=progress)
 
     def expiries(self, underlying: str) -> tuple[date, ...]:
@@ -175,14 +189,19 @@ class DataDesk:
         return target
 
     @cached_property
-    def _masters(self) -> dict[str, InstrumentMaster]:
-        return {}
+    def _master_file(self) -> Path:
+        """The day's whole master, verified; any index with derivatives will do to verify it by."""
+        day, folder = self._now().astimezone(IST).date(), self._data / "instruments"
+        make = practice_master if self._places.is_simulated else daily_master
+        outcome = make(folder, day, self._places.master, [_SURELY_LISTED])
+        if outcome.path is None:
+            raise CorruptData(outcome.reason)
+        return outcome.path
 
     def _master(self, symbol: str) -> InstrumentMaster:
         if symbol not in self._masters:
-            day, folder = self._now().astimezone(IST).date(), self._data / "instruments"
-            make = practice_master if self._places.is_simulated else daily_master
-            self._masters[symbol] = make(folder, day, self._places.master, [symbol]).required()
+            day = self._now().astimezone(IST).date()
+            self._masters[symbol] = InstrumentMaster.load(self._master_file, [symbol], on=day)
         return self._masters[symbol]
 
 

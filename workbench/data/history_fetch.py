@@ -27,10 +27,13 @@ from workbench.data.bar_store import BarStore
 from workbench.data.candles import DAY, WINDOW_DAYS, CandleReader, Candles
 from workbench.data.fetch_report import FetchReport, SymbolFetch
 from workbench.data.gaps import SourceHoles, Want, missing, settled, windows
-from workbench.data.work import work_off
+from workbench.data.work import Spread, work_off
 
 WORKERS = 6
 """Requests under way at once: five a second at 300 to 800 ms each keep two to four busy."""
+
+SPREAD_S = 0.2
+"""Seconds from one request to the next at five a second."""
 
 YEARS_BACK = 5
 _SILENT_IN_A_ROW = 5
@@ -98,6 +101,8 @@ class HistoryFetch:
         Market time.
     workers : int
         Requests under way at once.
+    spread_s : float
+        Seconds from the beginning of one to that of the next.
     """
 
     def __init__(
@@ -108,9 +113,10 @@ class HistoryFetch:
         now: Callable[[], datetime],
         *,
         workers: int = WORKERS,
+        spread_s: float = SPREAD_S,
     ) -> None:
         self._reader, self._store, self._calendar, self._now = reader, store, calendar, now
-        self._workers = workers
+        self._workers, self._spread = workers, Spread(spread_s)
         self._notes = SourceHoles(store.root)
 
     def run(self, order: FetchOrder, progress: Progress | None = None) -> FetchReport:
@@ -188,7 +194,9 @@ class HistoryFetch:
     def _pass(self, run: _Run, planned: Sequence[_Window], progress: Progress) -> None:
         silent = 0
         progress(0, len(planned))
-        outcomes = work_off(planned, lambda window: self._ask(run.order, window), workers=self._workers)
+        outcomes = work_off(
+            planned, lambda window: self._ask(run.order, window), workers=self._workers, spread=self._spread
+        )
         for done, (window, outcome) in enumerate(outcomes, start=1):
             run.report.requests += 1
             verdict = self._take(run, window, outcome)

@@ -37,6 +37,8 @@ class MasterOutcome:
     day : date
     master : InstrumentMaster or None
         The contracts of the underlyings asked for.
+    path : Path or None
+        The whole verified file, for whoever wants another underlying of it.
     fetched : bool
         It was fetched now; else the day's file was there.
     rows : int
@@ -49,6 +51,7 @@ class MasterOutcome:
 
     day: date
     master: InstrumentMaster | None = None
+    path: Path | None = None
     fetched: bool = False
     rows: int = 0
     findings: tuple[str, ...] = ()
@@ -138,7 +141,12 @@ def _outcome(job: MasterJob, *, refresh: bool, limit_s: float) -> MasterOutcome:
     unread = sum(master.dropped.get(why, 0) for why in _UNREAD)
     findings = (f"{unread} rows of the master of {day} were not used: {dict(master.dropped)}",) if unread else ()
     return MasterOutcome(
-        day=day, master=master, fetched=bool(answer["fetched"]), rows=int(answer["facts"]["rows"]), findings=findings
+        day=day,
+        master=master,
+        path=job.full,
+        fetched=bool(answer["fetched"]),
+        rows=int(answer["facts"]["rows"]),
+        findings=findings,
     )
 
 

@@ -38,8 +38,8 @@ from workbench.data.expired_options import (
     stitch,
 )
 from workbench.data.gaps import NOTES_FOLDER, windows
-from workbench.data.history_fetch import WORKERS, Progress
-from workbench.data.work import work_off
+from workbench.data.history_fetch import SPREAD_S, WORKERS, Progress
+from workbench.data.work import Spread, work_off
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,10 +152,21 @@ class ExpiredOptionsFetch:
     calendar : Calendar
     workers : int
         Requests under way at once.
+    spread_s : float
+        Seconds from the beginning of one to that of the next.
     """
 
-    def __init__(self, reader: RollingReader, store: BarStore, calendar: Calendar, *, workers: int = WORKERS) -> None:
-        self._reader, self._store, self._calendar, self._workers = reader, store, calendar, workers
+    def __init__(
+        self,
+        reader: RollingReader,
+        store: BarStore,
+        calendar: Calendar,
+        *,
+        workers: int = WORKERS,
+        spread_s: float = SPREAD_S,
+    ) -> None:
+        self._reader, self._store, self._calendar = reader, store, calendar
+        self._workers, self._spread = workers, Spread(spread_s)
 
     def run(
         self, expired: Expired, *, steps: int = MOST_STEPS, again: bool = False, progress: Progress | None = None
@@ -182,7 +193,10 @@ class ExpiredOptionsFetch:
         gathered: dict[_Unit, list[pd.DataFrame]] = {unit: [] for unit in units}
         show = progress or (lambda _done, _planned: None)
         outcomes = work_off(
-            jobs, lambda job: self._reader.window(expired, job[0].right, job[1], job[0].span), workers=self._workers
+            jobs,
+            lambda job: self._reader.window(expired, job[0].right, job[1], job[0].span),
+            workers=self._workers,
+            spread=self._spread,
         )
         for count, ((unit, step), outcome) in enumerate(outcomes, start=1):
             report.requests += 1

@@ -103,7 +103,9 @@ def fetched(
     store = BarStore(folder / "bars", source.market)
     reader = RollingReader(source, source.market, pause=lambda _: None)
     expired = expired_of(NIFTY, expiry, contract_table(), source.market, NOW)
-    return ExpiredOptionsFetch(reader, store, source.market, workers=2).run(expired, steps=steps, again=again)
+    return ExpiredOptionsFetch(reader, store, source.market, workers=2, spread_s=0).run(
+        expired, steps=steps, again=again
+    )
 
 
 def test_each_row_goes_to_the_contract_that_it_is_of(source: Rolling, tmp_path: Path) -> None:

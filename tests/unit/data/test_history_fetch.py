@@ -111,11 +111,11 @@ class Bench:
         self.market = market
         self.source = source
         self.reader = CandleReader(source, market, lambda: self.now, pause=lambda _: None)
-        self.fetch = HistoryFetch(self.reader, self.store, market, lambda: self.now, workers=3)
+        self.fetch = HistoryFetch(self.reader, self.store, market, lambda: self.now, workers=3, spread_s=0)
 
     def with_one_thread(self) -> None:
         """Ask one window after the other, so that failures by number are those of windows in order."""
-        self.fetch = HistoryFetch(self.reader, self.store, self.market, lambda: self.now, workers=1)
+        self.fetch = HistoryFetch(self.reader, self.store, self.market, lambda: self.now, workers=1, spread_s=0)
 
     def run(
         self, *instruments: Instrument, first: date, last: date, interval: Interval = MINUTE, **more: bool
