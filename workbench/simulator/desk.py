@@ -31,7 +31,7 @@ from workbench.simulator.admission import (
     unknown_order,
 )
 from workbench.simulator.changes import change, protect
-from workbench.simulator.floor import Floor, Prices
+from workbench.simulator.floor import SELF_TRADE, Floor, Prices
 from workbench.simulator.limits import Answer
 from workbench.simulator.orders import MOST_MODIFICATIONS, Leg, SimOrder, Status, Trade, WireType
 
@@ -237,7 +237,8 @@ class Desk:
         for order_id, reason in doomed.items():
             if self.orders[order_id].status.is_open:
                 self.end(self.orders[order_id], Status.REJECTED, reason, "DH-906")
-        self._floor.step(changed)
+        for order_id in self._floor.step(changed):
+            self.end(self.orders[order_id], Status.CANCELLED, SELF_TRADE)
         for annex in self.annexes:
             annex.watch()
 

@@ -66,14 +66,27 @@ class Floor:
         self._board = board
         self._books, self._listed = {}, {}
 
-    def step(self, changed: Collection[str] | None = None) -> None:
-        """Let the quotes of this second meet what rests: of the instruments that have changed, or of all."""
+    def step(self, changed: Collection[str] | None = None) -> list[str]:
+        """Let the quotes of this second meet what rests: of the instruments that have changed, or of all.
+
+        Returns
+        -------
+        list of str
+            Ids of stops that woke against an order of the same account, and are taken off for what is left of them.
+        """
+        stopped: list[str] = []
         for key in list(self._books) if changed is None else [key for key in changed if key in self._books]:
             book = self._books[key]
             if not book.orders:
                 del self._books[key]
                 continue
-            self._apply(key, step(book, self._board.quote(self._listed[key])))
+            quote = self._board.quote(self._listed[key])
+            waking = [each for each in book.orders if _own_price_against(book, _awake(each)) and _wakes(each, quote)]
+            for each in waking:
+                book = book.without(each.id)
+            self._apply(key, step(book, quote))
+            stopped += [each.id for each in waking if not self._let_in(key, _awake(each))]
+        return stopped
 
     def arrive(self, order: SimOrder) -> str | None:
         """Let a new or changed order meet the quote of this second.
@@ -85,7 +98,7 @@ class Floor:
         """
         key = order.listed.instrument.key
         self._listed[key] = order.listed
-        book = self._fresh(key, order)
+        book = self._books[key] = self._fresh(key, order)
         before = next((each for each in book.orders if each.id == order.order_id), None)
         resting = RestingOrder(
             id=order.order_id,
@@ -97,19 +110,25 @@ class Floor:
             triggered=before is not None and before.triggered and before.trigger_price == order.trigger_price,
             sequence=order.sequence,
         )
-        others = book.without(order.order_id)
-        own = _own_price_against(others, resting)
-        if own is not None and not _others_come_first(others.quote, order.side, own):
-            self._books[key] = others
-            return SELF_TRADE
-        self._apply(key, arrive(book, resting))
-        return SELF_TRADE if own is not None and order.remaining else None
+        return None if self._let_in(key, resting) else SELF_TRADE
 
     def remove(self, order: SimOrder) -> None:
         """Take an order off."""
         key = order.listed.instrument.key
         if key in self._books:
             self._books[key] = self._books[key].without(order.order_id)
+
+    def _let_in(self, key: str, order: RestingOrder) -> bool:
+        """Let an order meet its quote; False if it would trade with the account's own for what is left of it."""
+        others = self._books[key].without(order.id)
+        if others.quote is not None and _wakes(order, others.quote):
+            order = _awake(order)
+        own = _own_price_against(others, order)
+        if own is not None and not _others_come_first(others.quote, order.side, own):
+            self._books[key] = others
+            return False
+        self._apply(key, arrive(others, order))
+        return own is None or all(each.id != order.id for each in self._books[key].orders)
 
     def _fresh(self, key: str, order: SimOrder) -> MatchBook:
         book = self._books.get(key)
@@ -126,12 +145,24 @@ class Floor:
             self._on_fill(fill)
 
 
+def _awake(order: RestingOrder) -> RestingOrder:
+    return replace(order, triggered=True)
+
+
+def _wakes(order: RestingOrder, quote: Quote) -> bool:
+    """Say whether a quote triggers a stop that sleeps: asked of the matching rules, which know."""
+    if order.order_type is not OrderType.STOP_LIMIT or order.triggered:
+        return False
+    fills, after = step(MatchBook(orders=(order,)), quote)
+    return bool(fills) or any(each.triggered for each in after.orders)
+
+
 def _own_price_against(book: MatchBook, order: RestingOrder) -> Decimal | None:
     """Give the best price of the account's own orders that the new one would trade with; None if it would with none.
 
     A stop that is not triggered is in nobody's way yet.
     """
-    if order.order_type is not OrderType.LIMIT:
+    if order.order_type is OrderType.MARKET or (order.order_type is OrderType.STOP_LIMIT and not order.triggered):
         return None
     against = [
         each.price

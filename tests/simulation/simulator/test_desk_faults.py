@@ -117,6 +117,30 @@ def test_a_stop_that_sleeps_is_in_nobodys_way(venue: Venue) -> None:
     assert venue.order()["orderStatus"] == "TRADED"
 
 
+def test_r24_a_stop_that_wakes_against_an_own_order_is_cancelled_for_what_is_left(venue: Venue) -> None:
+    venue.order(quantity=venue.lot * 4)
+    stop = {"transactionType": "SELL", "orderType": "STOP_LOSS", "triggerPrice": 90.0, "price": 80.0}
+    first = venue.order(**stop, quantity=venue.lot * 4)
+    venue.price(95.0)
+    buyer = venue.order(price=89.0)
+    venue.price(90.0, lots=3)  # Others bid 89.95, before the 89.00 of our own, for three lots.
+    done = venue.order_row(first["orderId"])
+    assert (done["orderStatus"], done["filledQty"], venue.net) == ("CANCELLED", venue.lot * 3, venue.lot)
+    assert "self trade" in done["omsErrorDescription"]
+    assert venue.order_row(buyer["orderId"])["orderStatus"] == "PENDING"
+
+
+def test_a_stop_that_is_awake_when_it_comes_meets_no_own_order_either(venue: Venue) -> None:
+    venue.order()
+    venue.order(price=99.9)
+    stop = {"transactionType": "SELL", "orderType": "STOP_LOSS", "triggerPrice": 100.0, "price": 99.0}
+    venue.price(99.5, lots=1)
+    assert venue.net == venue.lot * 2
+    venue.order(price=99.5)
+    late = venue.order(**stop)
+    assert (late["orderStatus"], late["filledQty"]) == ("CANCELLED", 0)
+
+
 def test_a_small_disclosed_quantity_is_refused(venue: Venue) -> None:
     three_lots = venue.lot * 3
     assert venue.order(quantity=three_lots, disclosedQuantity=venue.lot)["orderStatus"] == "TRADED"
