@@ -220,6 +220,9 @@ class FeedHub:
 
     async def _turn_away(self, connection: Connection, reason: int) -> None:
         self._drop(connection)
+        if connection.deaf:
+            # Nothing gets through a dead line, a goodbye neither.
+            return
         try:
             await connection.socket.send_bytes(packets.disconnect(reason))
             await connection.socket.close()

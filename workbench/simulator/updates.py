@@ -207,6 +207,8 @@ def cased(data: dict[str, Any], casing: str) -> dict[str, Any]:
 async def _write(listener: Listener) -> None:
     while True:
         text = await listener.outbox.get()
+        if listener.deaf:
+            continue
         try:
             if text is None:
                 await listener.socket.close(1011)

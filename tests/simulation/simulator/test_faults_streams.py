@@ -192,6 +192,19 @@ def test_s4_a_dead_line_is_reset_in_the_end(sim: RunningSimulator) -> None:
     run(work)
 
 
+@pytest.mark.parametrize("stream", ["feed", "updates"])
+def test_s4_no_goodbye_gets_through_a_dead_line(sim: RunningSimulator, stream: str) -> None:
+    async def work() -> None:
+        async with feed_of(sim) if stream == "feed" else updates_of(sim) as link:
+            await order(sim, "feed_half_open", match=stream, seconds=600)
+            await order(sim, "disconnect", match=stream)
+            await step(sim)
+            assert sim.application.faults.waiting == []
+            assert await nothing_from(link, 0.1)
+
+    run(work)
+
+
 @pytest.mark.parametrize("reason", [805, 806, 807, 808, 809, 810])
 def test_s5_a_disconnect_says_its_reason_and_closes(sim: RunningSimulator, reason: int) -> None:
     async def work() -> None:

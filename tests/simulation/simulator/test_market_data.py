@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import requests
 
 from workbench.core.pricing import OptionPricer
 from workbench.core.session import IST
+from workbench.reference import calendar, charge_table, contract_table
+from workbench.simulator import RecordedMarket, Simulator
+from workbench.simulator.rolling import rolling_option
 from workbench.testing.simulator import RunningSimulator, running_simulator
 
 
@@ -198,6 +203,31 @@ def test_rolling_options_give_what_was_asked_for_and_no_more(wire: Wire) -> None
 )
 def test_rolling_options_refuse_what_the_broker_refuses(wire: Wire, wrong: dict[str, Any]) -> None:
     assert wire.ask("/charts/rollingoption", {**ROLLING, **wrong}, 400)["errorCode"] == "DH-905"
+
+
+def test_rolling_options_of_a_recorded_market_have_the_contracts_of_that_year() -> None:
+    day, before = date(2022, 6, 16), date(2022, 6, 15)
+
+    def minutes(of: date) -> pd.DataFrame:
+        times = [datetime(of.year, of.month, of.day, 9, 15 + each, tzinfo=IST) for each in range(30)]
+        price = np.linspace(15700.0, 15640.0, 30).round(2)
+        columns = {"open": price, "high": price + 3, "low": price - 3, "close": price, "volume": np.zeros(30)}
+        return pd.DataFrame(columns, index=pd.DatetimeIndex(times, name="time"))
+
+    def history(_: str, first: date, last: date) -> pd.DataFrame:
+        return minutes(before) if first <= before <= last else minutes(before).iloc[:0]
+
+    market = RecordedMarket(day, {"NIFTY": minutes(day)}, history, calendar())
+    simulator = Simulator(market, calendar(), contract_table(), charge_table())
+    status, answer = rolling_option(simulator, {**ROLLING, "fromDate": "2022-06-10", "toDate": "2022-06-17"})
+    assert status == 200
+    side = answer["data"]["ce"]
+    # The recorded day still trades; of the days before it one is recorded.
+    assert {datetime.fromtimestamp(each, IST).date() for each in side["timestamp"]} == {before}
+    assert side["strike"] == [15700.0] * 13 + [15650.0] * 17
+    # The lot of 2022 was 50; the contract ended on the Thursday.
+    assert set(side["volume"]) == {50 * 3 * 60}
+    assert simulator.contracts.listed_expiries("NIFTY", before)[0] == day
 
 
 def test_a_chain_has_its_strikes_sides_and_refusals(wire: Wire) -> None:
