@@ -11,7 +11,7 @@ import pytest
 
 from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.instrument import InstrumentKind, Right, Segment
-from workbench.data.instruments import InstrumentMaster, count_rows, install_master, verify_master
+from workbench.data.instruments import InstrumentMaster, count_rows, install_master, symbol_in, verify_master
 
 if TYPE_CHECKING:
     from workbench.core.ports import InstrumentSource
@@ -267,3 +267,33 @@ def test_ten_thousand_real_contracts_in_the_compact_layout(shared_data: Path, tm
     assert len(chain) == 2 * len({option.strike for option in chain}) > 100
     for option in chain:
         assert option.display_name == f"NIFTY 02 SEP {option.strike} {'CALL' if option.right is Right.CE else 'PUT'}"
+
+
+def test_an_instrument_is_found_by_key_symbol_and_the_brokers_names(compact: Path) -> None:
+    master = InstrumentMaster.load(compact, {"NIFTY", "RELIANCE"})
+    assert master.find("nifty").kind is InstrumentKind.INDEX
+    assert master.find("RELIANCE").key == "NSE_EQ:RELIANCE"
+    assert master.find("NSE_FNO:NIFTY:2026-10-06:22700:CE").security_id == "40001"
+    assert master.find("nifty  06 oct 22700 call").security_id == "40001"
+    assert master.find("NIFTY-Nov2026-FUT").security_id == "61471"
+    with pytest.raises(BadInput, match=r"names 2 contracts; give the key of one: NSE_FNO:NIFTY:2026-10-06:22700:CE"):
+        master.find("NIFTY-Oct2026-22700-CE")
+    with pytest.raises(UnknownName, match="unknown instrument 'NIFTY 06 OCT 1 CALL'"):
+        master.find("NIFTY 06 OCT 1 CALL")
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("nifty", "NIFTY"),
+        ("NSE_FNO:NIFTY:2026-10-06:22700:CE", "NIFTY"),
+        ("NIFTY-Oct2026-22700-CE", "NIFTY"),
+        ("BAJAJ-AUTO-Nov2026-FUT", "BAJAJ-AUTO"),
+        ("BAJAJ-AUTO", "BAJAJ-AUTO"),
+        ("NIFTY 06 OCT 22700 CALL", "NIFTY"),
+        ("NSE_EQ:M&M", "M&M"),
+        ("INDIA VIX", "INDIA VIX"),
+    ],
+)
+def test_the_underlying_is_known_before_a_master_is_read(name: str, symbol: str) -> None:
+    assert symbol_in(name) == symbol
