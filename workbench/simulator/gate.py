@@ -3,7 +3,8 @@
 It stands outside of everything, so that "the broker accepted it and the answer was lost" is exactly that. A socket's
 own line to its transport is handed to the application here, so that a stream can go dead without being closed.
 
-Invariant: a request that no fault is meant for passes unchanged, and the simulator's own doors are never struck.
+Invariants: a request that no fault is meant for passes unchanged, and the simulator's own doors are never struck; a
+page in a browser, whatever name it has found for this machine, reads nothing and orders nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ OWN_DOORS = "/simulator/"
 LINE = "simulator.line"
 """Where a socket's line stands in its scope."""
 
+_LOCAL = (b"127.0.0.1", b"localhost", b"[::1]")
 _WRITES = ("POST", "PUT", "DELETE")
 _ORDER_PATHS = ("/orders", "/super/orders", "/forever/orders", "/alerts/orders")
 _HTML = b"<html><head><title>Service</title></head><body><h1>We are working on it</h1></body></html>"
@@ -77,7 +79,9 @@ class FaultGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a socket through, or do to it what was ordered."""
         path = str(scope.get("path", ""))
-        if scope["type"] == "websocket":
+        if scope["type"] in ("http", "websocket") and _is_foreign(scope):
+            await _refuse(scope, receive, send)
+        elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif scope["type"] != "http" or path.startswith(OWN_DOORS) or not (self.faults.waiting or self._hidden):
             await self.app(scope, receive, send)
@@ -149,6 +153,23 @@ class FaultGate:
             await send({"type": "websocket.http.response.body", "body": b"Too many requests"})
             return
         await self.app(scope, receive, send)
+
+
+def _is_foreign(scope: Scope) -> bool:
+    """Say whether a browser's page asks, or somebody by a foreign name that points here (DNS rebinding)."""
+    headers = dict(scope["headers"])
+    name, colon, port = headers.get(b"host", b"").rpartition(b":")
+    host = name if colon and port.isdigit() else headers.get(b"host", b"")
+    return b"origin" in headers or host not in _LOCAL
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        body = {"error": "the simulator answers programs of this machine, on 127.0.0.1, and no page of a browser"}
+        await _json(403, body).send(send)
 
 
 def _is_order_write(method: str, path: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 from workbench.core.session import IST
 from workbench.simulator import SimulatorConfig
@@ -273,6 +274,38 @@ def test_faults_that_answer(sim: RunningSimulator, http: requests.Session) -> No
     wrong = http.post(f"{sim.origin}/simulator/fault", json={"kind": "lost_replay"}, timeout=5)
     assert wrong.status_code == 400
     assert "did you mean 'lost_reply'" in wrong.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://example.com"},
+        {"Origin": "http://127.0.0.1:8800"},
+        {"Origin": "null"},
+        {"Host": "example.com"},
+        {"Host": "example.com:8800"},
+        {"Host": "127.0.0.1.example.com"},
+    ],
+)
+def test_w15_a_page_and_a_foreign_name_get_nothing(
+    sim: RunningSimulator, http: requests.Session, headers: dict[str, str]
+) -> None:
+    answered = http.get(f"{sim.origin}/simulator/book", headers=headers, timeout=5)
+    assert answered.status_code == 403
+    ordered = http.post(f"{sim.origin}/simulator/fault", json={"kind": "http_500"}, headers=headers, timeout=5)
+    assert ordered.status_code == 403
+    assert sim.application.faults.waiting == []
+
+    async def follow() -> None:
+        origin = headers.get("Origin")
+        if origin is not None:
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(sim.sync_url, proxy=None, additional_headers={"Origin": origin})
+            assert refused.value.response.status_code == 403
+
+    asyncio.run(follow())
+    local = http.get(f"{sim.origin}/simulator/book", headers={"Host": "localhost"}, timeout=5)
+    assert local.status_code == 200
 
 
 def test_unknown_paths_and_broken_bodies(sim: RunningSimulator, http: requests.Session) -> None:
