@@ -15,7 +15,9 @@ from importlib import import_module
 from tests.bench.figures import FULL, TINY, Figure, Size, machine
 from workbench.core.errors import WorkbenchError
 
-BENCHES = ("start_of_imports", "studies", "engine_start", "order_path", "decoding", "journal_commits")
+BENCHES = (
+    "start_of_imports", "studies", "engine_start", "order_path", "decoding", "feed_load", "journal_commits", "history",
+)  # fmt: skip
 
 
 def bench(name: str) -> Callable[[Size], Iterator[Figure]]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 from tests.bench.candle_server import LIMIT, WINDOW_S
@@ -25,21 +25,24 @@ from workbench.core.errors import CorruptData
 from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.session import IST
 from workbench.data.bar_store import BarStore
-from workbench.data.candles import CandleReader
+from workbench.data.candles import WINDOW_DAYS, CandleReader
 from workbench.data.fetch_report import FetchReport
+from workbench.data.gaps import windows
 from workbench.data.history_fetch import FetchOrder, HistoryFetch, Target
 from workbench.reference import calendar
 
-LAST = date(2026, 6, 19)
+FIRST, LAST = date(2025, 6, 20), date(2026, 6, 19)
 NOW = datetime(2026, 6, 20, 12, 0, tzinfo=IST)
 
 
 def measure(size: Size) -> Iterator[Figure]:
     """Pace held, requests, and refusals."""
+    sessions = calendar().sessions(Segment.NSE_EQ, FIRST, LAST)
+    spans = windows([session.date for session in sessions], WINDOW_DAYS)
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.bench.candle_server"],
+            [sys.executable, "-m", "tests.bench.candle_server", *(f"{since}:{until}" for since, until in spans)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -89,7 +92,7 @@ def _fetch(folder: Path, port: int, size: Size) -> FetchReport:
     order = FetchOrder(
         targets=[Target.of(each) for each in stocks],
         interval=MINUTE,
-        first=LAST - timedelta(days=364),
+        first=FIRST,
         last=LAST,
     )
     return fetch.run(order)

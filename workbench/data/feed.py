@@ -16,6 +16,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from urllib.parse import quote as url_quote
 from urllib.parse import urlsplit
@@ -145,22 +146,8 @@ class DhanFeed:
     @property
     def counters(self) -> dict[str, int]:
         """Everything that is counted, by name, for a face to show."""
-        counts, judged = self.counts, self.quarantine
-        return {
-            "packets": counts.packets,
-            "ticks": counts.ticks,
-            "unknown": counts.unknown,
-            "short": counts.short,
-            "unasked": self.unasked,
-            "bad_prices": judged.bad_prices,
-            "future": judged.future,
-            "old": judged.old,
-            "jumps": judged.jumps,
-            "backwards": judged.backwards,
-            "confirmed": judged.confirmed,
-            "connections": self.connections,
-            "instruments": len(self._lines),
-        }
+        lines = {"unasked": self.unasked, "connections": self.connections, "instruments": len(self._lines)}
+        return {**asdict(self.counts), **self.quarantine.counters, **lines}
 
     def renew_token(self, token: str) -> None:
         """Use another access token at the next connection, and wait for that no longer; from any thread."""
@@ -287,8 +274,7 @@ class DhanFeed:
             compression=None,
             open_timeout=10,
             close_timeout=min(2.0, self._ping_s),
-            ping_interval=self._ping_s,
-            ping_timeout=self._ping_s,
+            ping_interval=None,  # the library's own would end a line whose answer stands behind a flood of packets
             logger=_wire_log,
             proxy=None if is_loopback else True,
         ) as socket:
@@ -300,15 +286,16 @@ class DhanFeed:
             self.connected = True
             self.connections += 1
             on_state(True, "")
-            sender = asyncio.create_task(self._keep_sending(socket))
+            sides = [asyncio.create_task(self._keep_sending(socket)), asyncio.create_task(self._keep_asking(socket))]
             try:
                 gone = await self._read(socket, on_quote)
             except asyncio.CancelledError:
                 await _say_goodbye(socket)
                 raise
             finally:
-                sender.cancel()
-                await asyncio.gather(sender, return_exceptions=True)
+                for side in sides:
+                    side.cancel()
+                await asyncio.gather(*sides, return_exceptions=True)
             return gone or f"closed by the server ({socket.close_code})"
 
     async def _read(self, socket: ClientConnection, on_quote: OnQuote) -> Disconnect | None:
@@ -332,6 +319,16 @@ class DhanFeed:
         while True:
             await self._wake.wait()
             await self._send_asked(socket)
+
+    async def _keep_asking(self, socket: ClientConnection) -> None:
+        """Leave a line on which nothing comes and no ping is answered (fault S4)."""
+        while True:
+            await asyncio.sleep(self._ping_s)
+            asked_at = self._monotonic()
+            if asked_at - (self.last_packet_at or 0.0) < self._ping_s or await self.pong(self._ping_s):
+                continue
+            if (self.last_packet_at or 0.0) < asked_at:
+                await socket.close(1001, "no answer to a ping")
 
     async def _send_asked(self, socket: ClientConnection) -> None:
         self._wake.clear()

@@ -106,6 +106,12 @@ class Quarantine:
         self.bad_prices = self.future = self.old = 0
         self.jumps = self.backwards = self.confirmed = 0
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was dropped and held back, by name."""
+        names = "bad_prices", "future", "old", "jumps", "backwards", "confirmed"
+        return {name: getattr(self, name) for name in names}
+
     def passes(self, tick: Tick, line: Line, at: float) -> bool:
         """Tell whether a tick is to be believed; `at` is wire time, seconds."""
         # Written so that NaN fails too.

@@ -1,8 +1,10 @@
 """The gate between a fast feed and the engine: when the engine falls behind, it is given only the newest quotes.
 
 In ordinary times every quote passes in its order. When the oldest that waits is older than `BEHIND_S`, or too many
-wait, a quote takes the place of the one of its instrument that waits already (fault S8). Only so many are handed on in
-one turn of the event loop, so that an order update never stands behind more than that.
+wait, a quote takes the place of the one of its instrument that waits already (fault S8). In one turn of the event loop
+the engine is given about `TURN_S` of work: an order update never stands behind more than that, and the connection is
+read faster than the engine decides, since what is not read waits where nothing can be left out, answers to pings
+included.
 
 Invariants: an instrument's quotes keep their order, and the newest of each always arrives; what waits is bounded by
 `MOST` and one for each instrument.
@@ -20,7 +22,12 @@ from workbench.core.bars import Quote
 
 BEHIND_S = 0.05
 MOST = 4096
-SLICE = 256
+TURN_S = 0.0005
+"""Less than a turn takes to read a full connection (some 64 packets)."""
+
+LEAST_A_TURN, MOST_A_TURN = 4, 128
+_FIRST_GUESS_S = 20e-6
+_SMOOTHING = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +59,9 @@ class QuoteGate:
         self._hand_on, self._monotonic = hand_on, monotonic
         self._waiting: deque[_Waiting] = deque()
         self._newest: dict[str, _Waiting] = {}
-        self._scheduled = False
+        self._is_at_work = False
+        self._began = 0.0
+        self._cost_s = _FIRST_GUESS_S
         self.handed_on = self.conflated = 0
         self.worst_lag_s = 0.0
 
@@ -73,20 +82,30 @@ class QuoteGate:
         each = _Waiting(quote, received, received)
         waiting.append(each)
         self._newest[quote.key] = each
-        if not self._scheduled:
-            self._scheduled = True
+        if not self._is_at_work:
+            self._is_at_work = True
             asyncio.get_running_loop().call_soon(self._give)
 
     def _give(self) -> None:
-        self._scheduled = False
-        now, waiting, newest = self._monotonic(), self._waiting, self._newest
-        for _ in range(min(SLICE, len(waiting))):
+        loop, now, waiting, newest = asyncio.get_running_loop(), self._monotonic(), self._waiting, self._newest
+        count = min(len(waiting), max(LEAST_A_TURN, min(MOST_A_TURN, int(TURN_S / self._cost_s))))
+        # The engine's work is put on the loop by the first quote that it is handed, so it runs between these two.
+        loop.call_soon(self._mark)
+        for _ in range(count):
             each = waiting.popleft()
             if newest.get(each.quote.key) is each:
                 del newest[each.quote.key]
             self.worst_lag_s = max(self.worst_lag_s, now - each.received)
             self.handed_on += 1
             self._hand_on(each.quote)
-        if waiting and not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._give)
+        loop.call_soon(self._done, count)
+
+    def _mark(self) -> None:
+        self._began = self._monotonic()
+
+    def _done(self, count: int) -> None:
+        self._cost_s += _SMOOTHING * ((self._monotonic() - self._began) / count - self._cost_s)
+        if self._waiting:
+            self._give()
+        else:
+            self._is_at_work = False

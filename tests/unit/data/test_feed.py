@@ -428,12 +428,38 @@ def test_s4_a_half_open_connection_is_found_by_its_silence_and_made_again() -> N
         async with Run(deaf_at_first, ping_s=0.05) as run:
             run.feed.subscribe([NIFTY])
             run.start()
-            await run.until(lambda: run.feed.connected)
-            assert not await run.feed.pong(0.02)
-            await run.until(lambda: bool(run.quotes))
-            assert requests[0] == requests[1]
-            assert "ping timeout" in run.states[1][1]
-            over.set()
+            try:
+                await run.until(lambda: run.feed.connected)
+                assert not await run.feed.pong(0.02)
+                await run.until(lambda: bool(run.quotes))
+                assert requests[0] == requests[1]
+                assert "no answer to a ping" in run.states[1][1]
+            finally:
+                over.set()
+
+    asyncio.run(scenario())
+
+
+def test_s8_a_line_whose_pings_stand_behind_a_flood_is_kept() -> None:
+    async def scenario() -> None:
+        over = asyncio.Event()
+
+        async def flood(socket: ServerConnection) -> None:
+            await socket.recv()
+            socket.transport.pause_reading()
+            while not over.is_set():
+                await socket.send(ticker(0, 13, 25000.0))
+                await asyncio.sleep(0.005)
+            socket.transport.abort()
+
+        async with Run(flood, ping_s=0.05) as run:
+            try:
+                run.feed.subscribe([NIFTY])
+                run.start()
+                await run.until(lambda: len(run.quotes) > 60)
+                assert run.states == [(True, "")]
+            finally:
+                over.set()
 
     asyncio.run(scenario())
 

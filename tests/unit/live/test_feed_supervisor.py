@@ -14,7 +14,7 @@ from workbench.core.bars import Quote
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Session
 from workbench.live.feed_supervisor import FeedSupervisor
-from workbench.live.quote_gate import BEHIND_S, MOST, SLICE, QuoteGate
+from workbench.live.quote_gate import BEHIND_S, MOST, MOST_A_TURN, QuoteGate
 from workbench.live.system import FeedWatch
 from workbench.reference import calendar
 
@@ -269,4 +269,4 @@ def test_s8_an_order_update_is_not_behind_all_quotes() -> None:
         await asyncio.sleep(0)
         return len(given)
 
-    assert asyncio.run(scenario()) <= SLICE
+    assert asyncio.run(scenario()) <= MOST_A_TURN
