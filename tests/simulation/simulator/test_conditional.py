@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -95,3 +96,28 @@ def test_at_most_fifteen_good_orders_hang_on_a_condition(venue: Venue) -> None:
     for bad in ([], orders(venue, 16), [{**orders(venue)[0], "quantity": 0}], ["order"]):
         assert venue.sim.conditional.place({"condition": condition(venue), "orders": bad})[0] == 400
     assert venue.sim.conditional.place({"condition": condition(venue), "orders": orders(venue, 15)})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("operator", "prices", "met"),
+    [
+        ("CROSSING_UP", (99, 101), True),
+        ("CROSSING_UP", (101, 102), False),
+        ("CROSSING_DOWN", (101, 99), True),
+        ("CROSSING_DOWN", (99, 98), False),
+        ("CROSSING_ANY_SIDE", (99, 100), True),
+        ("CROSSING_ANY_SIDE", (101, 100), True),
+        ("CROSSING_ANY_SIDE", (0, 101), False),
+        ("GREATER_THAN", (0, 100), False),
+        ("GREATER_THAN_EQUAL", (0, 100), True),
+        ("LESS_THAN", (0, 100), False),
+        ("LESS_THAN_EQUAL", (0, 100), True),
+        ("EQUAL", (0, 100), True),
+        ("NOT_EQUAL", (0, 100), False),
+    ],
+)
+def test_each_operator_means_what_it_says(venue: Venue, operator: str, prices: tuple[int, int], met: bool) -> None:
+    _, answer = place(venue, operator=operator, comparingValue=100)
+    found = venue.sim.conditional.conditions[answer["alertId"]]
+    found.before = Decimal(prices[0])
+    assert found.is_met(Decimal(prices[1])) is met

@@ -92,3 +92,14 @@ def test_units_are_converted_at_their_average(venue: Venue) -> None:
 def test_what_is_not_held_is_not_converted(venue: Venue, changes: dict[str, Any]) -> None:
     venue.order()
     assert _convert(venue.sim.desk, conversion(venue, **changes))[0] == 400
+
+
+def test_a_short_position_carried_from_the_day_before_is_converted(venue: Venue) -> None:
+    venue.order(transactionType="SELL", price=99.0, quantity=venue.lot * 2, productType="MARGIN")
+    venue.sim.next_day()
+    body = conversion(venue, fromProductType="MARGIN", toProductType="INTRADAY", positionType="SHORT")
+    assert _convert(venue.sim.desk, body) == (202, None)
+    rows = {row["productType"]: row for row in venue.sim.positions()}
+    assert {name: row["netQty"] for name, row in rows.items()} == {"MARGIN": -venue.lot, "INTRADAY": -venue.lot}
+    assert rows["MARGIN"]["carryForwardSellQty"] == venue.lot
+    assert rows["INTRADAY"]["sellAvg"] == rows["MARGIN"]["sellAvg"] == 99.95

@@ -181,3 +181,48 @@ def test_a_stop_that_the_exchange_refuses_leaves_the_position_and_says_so(venue:
     assert venue.net == venue.lot * 2
     assert venue.legs(order_id)["STOP_LOSS_LEG"][0] == "REJECTED"
     assert venue.legs(order_id)["TARGET_LEG"][0] == "CANCELLED"
+
+
+def test_what_is_not_there_is_told(venue: Venue) -> None:
+    only_stop = venue.place(targetPrice=0)
+    desk = venue.sim.super_orders
+    assert desk.modify("1", {"legName": "TARGET_LEG", "targetPrice": 120.0})[0] == 404
+    assert desk.cancel("1", "ENTRY_LEG")[0] == 404
+    assert desk.cancel(only_stop, "MIDDLE_LEG")[0] == 400
+    assert desk.cancel(only_stop, "TARGET_LEG")[0] == 404
+    assert desk.modify(only_stop, {"legName": "TARGET_LEG", "targetPrice": 120.0})[0] == 404
+    assert desk.modify(only_stop, {"legName": "MIDDLE_LEG"})[0] == 400
+    assert desk.modify(only_stop, {"legName": "STOP_LOSS_LEG", "stopLossPrice": 0})[0] == 400
+    assert desk.modify(only_stop, {"legName": "STOP_LOSS_LEG", "stopLossPrice": 90.01})[0] == 400
+    assert venue.legs(only_stop)["STOP_LOSS_LEG"][1] == 90.0
+
+
+def test_an_exit_takes_twenty_five_modifications(venue: Venue) -> None:
+    order_id = venue.place()
+    answers = [
+        venue.sim.super_orders.modify(order_id, {"legName": "TARGET_LEG", "targetPrice": 120.0 + each})[0]
+        for each in range(26)
+    ]
+    assert answers == [200] * 25 + [400]
+
+
+def test_a_super_order_in_transit_cannot_be_cancelled_and_the_kill_switch_takes_none(venue: Venue) -> None:
+    venue.sim.desk.stick_in_transit(1)
+    order_id = venue.place()
+    status, answer = venue.sim.super_orders.cancel(order_id, "ENTRY_LEG")
+    assert (status, answer["errorMessage"]) == (400, "Order is in Transit state")
+    venue.sim.desk.killed = True
+    assert venue.sim.super_orders.place(venue.body())[1]["errorCode"] == "DH-906"
+
+
+def test_a_gap_past_the_stop_may_leave_it_resting_at_its_protected_price(venue: Venue) -> None:
+    order_id = venue.place(quantity=venue.lot * 3)
+    venue.price(100.0)
+    venue.price(60.0, lots=1)
+    assert venue.net == venue.lot * 2
+    assert venue.legs(order_id)["STOP_LOSS_LEG"][0] == "TRIGGERED"
+    assert venue.row(order_id)["orderStatus"] == "TRADED"
+    venue.price(40.0)  # Below the protection: 10 % under the last price of the second in which it went.
+    assert venue.net == venue.lot * 2
+    venue.price(60.0)
+    assert (venue.net, venue.row(order_id)["orderStatus"]) == (0, "CLOSED")
