@@ -90,12 +90,62 @@ class TestDhanBrokerOnTheSimulator(BrokerContract):
     """The published suite."""
 
 
-def test_r1_a_reply_lost_to_a_hang_up_is_unknown_and_the_order_is_there_once(venue: SimulatorVenue) -> None:
+@pytest.mark.parametrize(
+    ("kind", "is_after", "outcome"),
+    [
+        pytest.param("reset_before", False, Outcome.UNKNOWN, id="R5_reset_before"),
+        pytest.param("http_500", False, Outcome.UNKNOWN, id="R3_500_before"),
+        pytest.param("http_500", True, Outcome.UNKNOWN, id="R3_500_after"),
+        pytest.param("http_502", True, Outcome.UNKNOWN, id="R3_502_after"),
+        pytest.param("http_503", True, Outcome.UNKNOWN, id="R3_503_after"),
+        pytest.param("http_504", True, Outcome.UNKNOWN, id="R3_504_after"),
+        pytest.param("html_body", False, Outcome.UNKNOWN, id="R4_html_before"),
+        pytest.param("html_body", True, Outcome.UNKNOWN, id="R4_html_after"),
+        pytest.param("truncated_body", True, Outcome.UNKNOWN, id="R4_truncated"),
+        pytest.param("empty_202", True, Outcome.UNKNOWN, id="R4_empty_202"),
+        pytest.param("lost_reply", True, Outcome.UNKNOWN, id="R1_lost_reply"),
+        pytest.param("timeout_after_accept", True, Outcome.UNKNOWN, id="R1_timeout"),
+        pytest.param("wrong_ip", False, Outcome.REJECTED, id="R8_wrong_ip"),
+        pytest.param("http_429", False, Outcome.REJECTED, id="R2_429"),
+    ],
+)
+def test_a_fault_on_the_wire_ends_as_what_it_proves_and_leaves_one_order_at_most(
+    venue: SimulatorVenue, kind: str, is_after: bool, outcome: Outcome
+) -> None:
     ticket = resting(venue)
-    venue.simulator.fault("lost_reply")
-    assert venue.broker.place(ticket).outcome is Outcome.UNKNOWN
-    assert eventually(venue, lambda: venue.broker.order_by_correlation(ticket.correlation_id))
-    assert len(venue.true_orders(ticket.correlation_id)) == 1
+    options: dict[str, object] = {"seconds": 1.0} if kind == "timeout_after_accept" else {}
+    if is_after and kind.startswith(("http", "html")):
+        options["after"] = True
+    venue.simulator.fault(kind, match="POST /orders", **options)
+    assert venue.broker.place(ticket).outcome is outcome
+    assert len(venue.true_orders(ticket.correlation_id)) == int(is_after)
+    if is_after:
+        found = eventually(venue, lambda: venue.broker.order_by_correlation(ticket.correlation_id))
+        assert found.quantity == ticket.quantity
+    else:
+        assert venue.broker.order_by_correlation(ticket.correlation_id) is None
+    assert venue.broker.snapshot().known
+
+
+def test_r9_an_order_stuck_in_transit_is_accepted_not_working_and_cannot_be_looked_up(venue: SimulatorVenue) -> None:
+    ticket = resting(venue)
+    venue.simulator.fault("stuck_in_transit", seconds=3.0)
+    reply = venue.broker.place(ticket)
+    assert (reply.outcome, reply.state) == (Outcome.ACCEPTED, OrderState.ACCEPTED)
+    assert venue.broker.order_by_correlation(ticket.correlation_id) is None
+    seen = next(order for order in venue.broker.snapshot().orders if order.order_id == reply.order_id)
+    assert (seen.state, seen.correlation_id) == (OrderState.ACCEPTED, ticket.correlation_id)
+    cancelled = venue.broker.cancel(reply.order_id)
+    assert cancelled.outcome is Outcome.REJECTED
+    assert "Transit" in cancelled.reason
+    wait_for_state(venue, reply.order_id, OrderState.WORKING)
+
+
+def test_an_order_rejected_after_its_acknowledgement_is_found_rejected_with_its_words(venue: SimulatorVenue) -> None:
+    venue.simulator.fault("reject_after_ack")
+    reply = venue.broker.place(resting(venue))
+    assert reply.outcome is Outcome.ACCEPTED
+    assert wait_for_state(venue, reply.order_id, OrderState.REJECTED).reason
 
 
 @pytest.mark.parametrize("write", ["modify", "cancel"])
@@ -114,19 +164,6 @@ def test_r6_a_modification_or_cancellation_whose_reply_is_lost_is_not_repeated(
         assert venue.broker.modify(order_id, ticket, change).outcome is Outcome.UNKNOWN
         seen = wait_for_state(venue, order_id, OrderState.WORKING)
         assert seen.quantity == 2 * ticket.quantity
-
-
-def test_r2_a_rate_limit_in_dhans_words_is_a_rejection_and_nothing_rests(venue: SimulatorVenue) -> None:
-    ticket = resting(venue)
-    venue.simulator.fault("http_429")
-    reply = venue.broker.place(ticket)
-    assert (reply.outcome, reply.reason.split()[0]) == (Outcome.REJECTED, "DH-904")
-    assert venue.true_orders(ticket.correlation_id) == []
-
-
-def test_r3_an_internal_error_is_unknown(venue: SimulatorVenue) -> None:
-    venue.simulator.fault("http_500")
-    assert venue.broker.place(resting(venue)).outcome is Outcome.UNKNOWN
 
 
 def test_an_rms_rejection_comes_after_the_acceptance_with_its_words(venue: SimulatorVenue) -> None:

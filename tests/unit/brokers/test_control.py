@@ -148,6 +148,18 @@ def test_a_stopped_pnl_exit_is_confirmed_when_there_is_none(stub: WireStub) -> N
     assert control_of(stub).stop_pnl_exit() == CONFIRMED
 
 
+def test_dhans_no_data_is_no_pnl_exit_and_rubbish_is_not(stub: WireStub) -> None:
+    stub.replies += [
+        http(400, {"errorCode": "DH-907", "errorMessage": "No data"}),
+        http(200, {"profit": "much", "loss": "1"}),
+        http(400, {"errorCode": "DH-905", "errorMessage": "bad"}),
+    ]
+    assert control_of(stub).pnl_exit() is None
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable, match="P&L exit cannot be read"):
+            control_of(stub).pnl_exit()
+
+
 def test_everything_is_out_when_the_account_was_read_flat(stub: WireStub) -> None:
     held = {**POSITION, "netQty": 65}
     written = answering(stub, http(202, b""), [held], [ORDER], [{**POSITION, "netQty": 0}], [])
@@ -180,6 +192,21 @@ def test_a_conversion_is_confirmed_by_the_units_that_moved(stub: WireStub, answe
     written = answering(stub, answer, [{**POSITION, "netQty": 130}], after)
     assert control_of(stub).convert(wish) == CONFIRMED
     assert written[0].document()["toProductType"] == "MARGIN"
+
+
+@pytest.mark.parametrize("unread", [{"errorCode": "DH-908"}, [{"netQty": 1}]])
+def test_a_conversion_whose_start_is_not_known_does_not_leave(stub: WireStub, unread: object) -> None:
+    wish = Conversion(
+        segment="NSE_FNO", security_id="1", quantity=65, is_long=True, before=Product.INTRADAY, after=Product.MARGIN
+    )
+    written = answering(stub, http(202, b""), unread)
+    assert control_of(stub).convert(wish).outcome is Outcome.NOT_SENT
+    assert written == []
+
+
+def test_rows_that_are_not_understood_are_not_flat(stub: WireStub) -> None:
+    answering(stub, http(202, b""), [{"netQty": 0}])
+    assert not control_of(stub).exit_all(patience_s=0.0).confirmed
 
 
 def test_a_conversion_that_fails_by_its_body_is_not_confirmed(stub: WireStub) -> None:

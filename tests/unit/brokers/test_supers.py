@@ -126,6 +126,18 @@ def test_r20_a_super_order_that_breaks_a_rule_does_not_leave(stub: WireStub, tic
     assert stub.connections == 0
 
 
+def test_r20_new_terms_that_break_a_rule_do_not_leave(stub: WireStub) -> None:
+    assert orders_of(stub).change_entry("7", replace(TICKET, quantity=66)).outcome is Outcome.NOT_SENT
+    assert stub.connections == 0
+
+
+def test_a_change_that_cannot_be_read_back_is_not_confirmed(stub: WireStub) -> None:
+    stub.default = lambda request: http(400, {}) if request.method == "GET" else http(200, {"orderId": "7"})
+    reply = orders_of(stub).change_stop("7", TICKET)
+    assert (reply.outcome, reply.confirmed) == (Outcome.ACCEPTED, False)
+    assert "super orders cannot be read" in reply.reason
+
+
 def test_r1_an_unanswered_super_order_is_unknown_and_sent_once(stub: WireStub) -> None:
     stub.replies.append(Reply(reset=True))
     assert orders_of(stub).place(TICKET).outcome is Outcome.UNKNOWN

@@ -291,6 +291,19 @@ def test_i10_no_token_in_repr_reasons_or_logs(stub: WireStub, caplog: pytest.Log
     assert "1000000001" not in shown
 
 
+def test_i10_a_token_renewed_while_its_request_was_under_way_is_hidden_too(stub: WireStub) -> None:
+    client = client_of(stub)
+
+    def renewed_meanwhile(_: Received) -> Reply:
+        client.renew_token("another")
+        return http(400, error("DH-905", f"bad {TOKEN}"))
+
+    stub.default = renewed_meanwhile
+    answer = place(client)
+    assert TOKEN not in answer.reason
+    assert judge_write(answer).reason == "DH-905 bad ***"
+
+
 def test_a_price_that_is_no_number_does_not_leave(stub: WireStub) -> None:
     answer = client_of(stub).api.place_order(**{**ORDER, "price": float("nan")})["answer"]
     assert answer.fate is Fate.NOT_SENT

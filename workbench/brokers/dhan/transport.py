@@ -186,7 +186,7 @@ class Transport:
             # Told once for each token; an answer to a token that was renewed meanwhile says nothing of the new one.
             self._token_refused = token
             if self.on_token_refused is not None:
-                self.on_token_refused(self._safe(" ".join(error_of(answer.document)[::2])))
+                self.on_token_refused(self._safe(" ".join(error_of(answer.document)[::2]), token))
         elif token == self._token_refused and 200 <= answer.status <= 299:
             self._token_refused = ""  # it was good after all, so that its next refusal is news
         return answer
@@ -218,11 +218,12 @@ class Transport:
                 stream=True,
             )
             with response:
-                content = self._content(response, started + 2 * self._timeouts_s[1])
+                # An error text may repeat the token, and texts end in reasons, logs and the journal.
+                content = self._content(response, started + 2 * self._timeouts_s[1]).replace(token.encode(), b"***")
         except (requests.RequestException, HTTPError, OSError) as error:
             session.close()
             fate = Fate.NOT_SENT if _never_left(error) else Fate.UNANSWERED
-            reason = f"{method} {path.split('?', 1)[0]}: {self._safe(_innermost(error))}"
+            reason = f"{method} {path.split('?', 1)[0]}: {self._safe(_innermost(error), token)}"
             log.warning("%s (%s)", reason, fate.value)
             return Answer(fate=fate, reason=reason, elapsed_s=time.monotonic() - started)
         self._lanes.used_at = time.monotonic()
@@ -233,7 +234,7 @@ class Transport:
             body=content,
             document=document,
             is_json=is_json,
-            reason=f"HTTP {response.status_code}: {self._safe(content[:_SHOWN].decode(errors='replace'))}",
+            reason=f"HTTP {response.status_code}: {self._safe(content[:_SHOWN].decode(errors='replace'), token)}",
             elapsed_s=self._lanes.used_at - started,
             retry_after_s=_seconds(response.headers.get("Retry-After", "")),
         )
@@ -263,8 +264,9 @@ class Transport:
                 raise OSError("the answer came too slowly")
         return b"".join(chunks)
 
-    def _safe(self, text: str) -> str:
-        for secret in (self._token, self.client_id):
+    def _safe(self, text: str, token: str = "") -> str:
+        # The token of the request may have been renewed since: both are hidden.
+        for secret in (token, self._token, self.client_id):
             if secret:
                 text = text.replace(secret, "…")
         return " ".join(text.split())
