@@ -59,8 +59,7 @@ def measure(size: Size) -> Iterator[Figure]:
         counted = json.loads(server.stdout.readline())
     if not report.whole:
         raise CorruptData(f"the fetch is not whole: {report.to_dict()}")
-    # The first five may leave at once; the limit's own pace is that of all the others.
-    best_s = (counted["answered"] - LIMIT) * WINDOW_S / LIMIT
+    best_s = counted["answered"] * WINDOW_S / LIMIT
     bars = sum(row.added for row in report.symbols)
     yield Figure(
         name="history of 100 symbols x one year" if size.symbols == 100 else f"history of {size.symbols} symbols",

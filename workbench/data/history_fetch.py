@@ -261,7 +261,7 @@ class HistoryFetch:
         symbol = run.order.targets[place].symbol
         if want.first > want.last:
             return
-        has_bars = len(self._have(want, symbol)) > 0
+        has_bars = bool(run.doubtful[place]) and len(self._have(want, symbol)) > 0
         for span, (window, words) in run.doubtful[place].items():
             if has_bars:
                 self._note(window, symbol)
@@ -269,7 +269,9 @@ class HistoryFetch:
                 # The same code says "wrong parameters": with no bar at all nobody can tell which it is.
                 row.answered -= 1
                 row.failed.append(f"{span}: Dhan gives nothing ({words}); check that the instrument was listed then")
-        known = self._notes.of(symbol, want.interval)
+        known = {day for day in self._notes.of(symbol, want.interval) if want.first <= day <= want.last}
+        if not known:
+            return
         for day, gap in missing(want, self._have(want, symbol), self._calendar, self._now()).items():
             if day not in known:
                 continue
