@@ -13,10 +13,10 @@ import pytest
 from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.login import read_profile
+from workbench.brokers.dhan.login_wire import LoginRefused
 from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.core.bars import Quote
-from workbench.core.errors import BrokerUnavailable
 from workbench.core.instrument import Right
 from workbench.core.messages import BrokerOrder
 from workbench.core.order import OrderState, OrderTicket, OrderType, Product, Purpose
@@ -144,5 +144,5 @@ def test_history_is_that_of_the_simulated_market_without_the_running_minute(simu
 
 def test_the_profile_is_read_or_refused(simulator: RunningSimulator) -> None:
     assert read_profile(simulator.client_id, simulator.token, base_url=simulator.base_url).segments
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(LoginRefused, match="DH-901"):
         read_profile(simulator.client_id, "wrong", base_url=simulator.base_url)
