@@ -1,5 +1,7 @@
 """Dhan's candles: minutes of up to 90 days, days of any length; times are true UTC epoch seconds of a bar's open.
 
+Every number is a float, whole ones too, as the broker writes them here.
+
 Invariant: what has not traded has no candle, so a holiday and an unknown instrument give empty columns; the last candle
 of a running day is as far as the day is.
 """
@@ -67,7 +69,7 @@ def intraday(simulator: Simulator, body: dict[str, Any]) -> tuple[int, Any]:
         # The board counts three lots a second; the last candle is as long as the day is.
         now = int(simulator.now.timestamp())
         lengths = [min(interval * 60, max(0, now + 1 - stamp)) for stamp in inside.times.tolist()]
-        columns["volume"] = [listed.instrument.lot * LOTS_A_SECOND * each for each in lengths]
+        columns["volume"] = [float(listed.instrument.lot * LOTS_A_SECOND * each) for each in lengths]
     if body.get("oi"):
         columns["open_interest"] = _interest(listed, inside)
     return 200, columns
@@ -159,10 +161,11 @@ def _columns(minutes: Minutes) -> dict[str, list[float]]:
         "high": minutes.high.tolist(),
         "low": minutes.low.tolist(),
         "close": minutes.close.tolist(),
-        "volume": [0] * len(minutes),
-        "timestamp": minutes.times.tolist(),
+        "volume": [0.0] * len(minutes),
+        "timestamp": minutes.times.astype(np.float64).tolist(),
     }
 
 
 def _interest(listed: Listed, minutes: Minutes) -> list[float]:
-    return [open_interest(listed, max(0, stamp - _open_of(stamp)) // 60) for stamp in minutes.times.tolist()]
+    times = minutes.times.tolist()
+    return [float(open_interest(listed, max(0, stamp - _open_of(stamp)) // 60)) for stamp in times]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from workbench.simulator import charts, masters
@@ -71,7 +72,20 @@ def _snapshots(simulator: Simulator, kind: str, body: dict[str, Any]) -> tuple[i
     for segment, ids in asked.items():
         rows = ((str(each), simulator.find(segment, each)) for each in ids)
         found[segment] = {name: _snapshot(simulator, listed, kind) for name, listed in rows if listed}
-    return 200, {"data": found, "status": "success"}
+    return 200, plain({"data": found, "status": "success"})
+
+
+def plain(document: Any) -> Any:
+    """Write whole numbers without a point, as the broker does in snapshots and chains (not in candles)."""
+    match document:
+        case dict():
+            return {name: plain(value) for name, value in document.items()}
+        case list():
+            return [plain(value) for value in document]
+        case float() if document.is_integer():
+            return int(document)
+        case _:
+            return document
 
 
 def _snapshot(simulator: Simulator, listed: Listed, kind: str) -> dict[str, Any]:
@@ -130,7 +144,9 @@ def _chain(simulator: Simulator, body: dict[str, Any]) -> tuple[int, Any]:
         right = each.instrument.right
         if right is not None:
             strikes.setdefault(f"{each.instrument.strike:.6f}", {})[right.value.lower()] = _side(simulator, each)
-    return 200, {"data": {"last_price": simulator.board.spot(symbol), "oc": strikes}, "status": "success"}
+    # The broker keeps the price of the underlying in four bytes: 23092.2 is told as 23092.19921875.
+    spot = float(np.float32(simulator.board.spot(symbol)))
+    return 200, plain({"data": {"last_price": spot, "oc": strikes}, "status": "success"})
 
 
 def _side(simulator: Simulator, listed: Listed) -> dict[str, Any]:

@@ -114,11 +114,11 @@ def _candles(simulator: Simulator, asked: _Asked, day: date) -> Iterator[dict[st
             "low": prices[2] if call else prices[1],
             "close": prices[3],
             "iv": round(pricer.volatility(strike, opened) * 100, 4),
-            "volume": lot * LOTS_A_SECOND * asked.interval * 60,
+            "volume": float(lot * LOTS_A_SECOND * asked.interval * 60),
             "strike": strike,
-            "oi": lot * _interest_lots(asked, expiry, strike),
+            "oi": float(lot * _interest_lots(asked, expiry, strike)),
             "spot": opened,
-            "timestamp": stamp,
+            "timestamp": float(stamp),
         }
 
 
