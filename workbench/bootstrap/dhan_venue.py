@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.broker_checks import wall_clock
 from workbench.bootstrap.logging_in import given_token, hold_until, token_to_start_with, token_ways
 from workbench.bootstrap.places import Places
-from workbench.bootstrap.venue import Ears, Host, Login, Moved, Wires, fetched_listings
+from workbench.bootstrap.venue import Ears, Host, Login, Moved, Wires
 from workbench.brokers.dhan.login import profile_of
 from workbench.brokers.dhan.token_ways import TokenWays
 from workbench.brokers.dhan.tokens import TokenKeeper
@@ -33,11 +34,12 @@ from workbench.core.legs import Listings
 from workbench.core.messages import Level
 from workbench.core.ports import Clock
 from workbench.core.session import Session
+from workbench.data.master_day import daily_master, practice_master
 from workbench.live.clock import AffineClock, SystemClock
 from workbench.live.feed_supervisor import FeedSupervisor
 from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
-from workbench.reference import calendar
+from workbench.reference import calendar, contract_table
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +115,12 @@ class DhanVenue:
         return f"{self._login!r} at {self._places.name}, token from {found.source.value}"
 
     def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
-        """Fetch and verify the master of that day."""
-        name = "rehearsal" if self._places.is_simulated else "dhan"
-        return fetched_listings(self._places, self._data, symbols, day, name=name)
+        """Give the day's master, fetched and verified by a process of its own; without one nothing is traded."""
+        fetch = practice_master if self._places.is_simulated else daily_master
+        outcome = fetch(self._data / "instruments", day, self._places.master, symbols)
+        for finding in outcome.findings:
+            _on(self._loop, partial(self._host.notifier.send, Level.WARNING.value, finding))
+        return Listings(outcome.required(), contract_table())
 
     def mover(self, moved: Moved) -> WallBeat:
         """Give the beat of real time."""
@@ -165,7 +170,7 @@ class DhanVenue:
 
     def _keep_the_token(self, host: Host) -> TokenKeeper:
         """Begin to watch the token; while it is refused entries wait, exits and stops go on."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._host = host
 
         def on_state(good: bool, reason: str) -> None:

@@ -24,9 +24,10 @@ from workbench.bootstrap.notifying import notifier_of
 from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
 from workbench.bootstrap.venue import Host, Moved, Mover, Venue, until
+from workbench.bootstrap.venues import journal_name, make_venue
 from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
-from workbench.core.deployment import Deployment, Mode
+from workbench.core.deployment import Deployment
 from workbench.core.engine import Engine, EngineConfig
 from workbench.core.errors import BadInput, BrokerUnavailable
 from workbench.core.legs import Listings
@@ -385,28 +386,10 @@ class EngineProcess:
         self.folder_lock.release()
 
 
-def journal_name(mode: Mode) -> str:
-    """Give the file of a mode's journal: paper and live never stand in one file with anything else."""
-    return "journal.db" if mode is Mode.PRACTICE else f"journal-{mode.value}.db"
-
-
-def make_venue(args: argparse.Namespace, config: Config, data: Path) -> Venue:
-    """Give the venue that the command line names; live asks for its confirmation first."""
-    if args.mode == Mode.PAPER.value:
-        from workbench.bootstrap.paper import PaperVenue
-
-        return PaperVenue(config, data)
-    if args.mode == Mode.LIVE.value:
-        from workbench.bootstrap.live_start import live_venue
-
-        return live_venue(config, data, confirmed=args.confirm)
-    return PracticeVenue(config, data)
-
-
 def run(args: argparse.Namespace) -> int:
     """``workbench engine``."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("apscheduler", "websockets", "httpx", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     config, data = load(), data_dir()
-    return asyncio.run(EngineProcess(config, data, make_venue(args, config, data)).run())
+    return asyncio.run(EngineProcess(config, data, make_venue(args.mode, config, data, confirmed=args.confirm)).run())

@@ -22,6 +22,7 @@ from workbench.bootstrap.logging_in import needed_until
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
 from workbench.bootstrap.venue import Host, wires_of
+from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
 from workbench.config import Mode as ConfigMode
 from workbench.core.book import Book
@@ -34,8 +35,6 @@ from workbench.storage.journal import SqliteJournal
 
 CAREFUL_SESSIONS = 5
 """A deployment trades one lot in that many sessions with a live fill."""
-
-JOURNAL = "journal-live.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def _fills_by_session(data: Path, account_id: str) -> list[set[str]]:
 
 
 def _days(data: Path, account_id: str) -> list[Sequence[Event]]:
-    path = data / "journal" / JOURNAL
+    path = data / "journal" / journal_name(Mode.LIVE)
     if not path.is_file():
         return []
     journal = SqliteJournal(path)

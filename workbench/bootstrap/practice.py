@@ -11,13 +11,16 @@ from typing import Any
 
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.places import Places
-from workbench.bootstrap.venue import RUN_VARIABLE, Host, Login, Moved, Wires, fetched_listings, wires_of
+from workbench.bootstrap.venue import RUN_VARIABLE, Host, Login, Moved, Wires, wires_of
 from workbench.brokers.dhan.login import read_profile
 from workbench.config import Config
 from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.legs import Listings
+from workbench.data.instruments import InstrumentMaster, install_master
+from workbench.data.master_download import download_master
 from workbench.live.clock import PracticeClock
 from workbench.live.practice_link import PracticeLink
+from workbench.reference import contract_table
 
 PRACTICE_CLIENT = "1000000001"
 PRACTICE_TOKEN = "practice-token"  # noqa: S105 - the simulator's, no secret
@@ -72,7 +75,13 @@ class PracticeVenue:
 
     def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
         """Fetch the simulator's master of that day."""
-        return fetched_listings(self._places, self._data, symbols, day, name=self.mode.value)
+        folder = self._data / "instruments"
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched, kept = folder / "practice-master.part.csv", folder / "practice-master.csv"
+        kept.unlink(missing_ok=True)  # another practice day lists other contracts: no comparison of row counts
+        download_master(self._places.master, fetched)
+        install_master(fetched, kept, underlyings=symbols)
+        return Listings(InstrumentMaster.load(kept, symbols, on=day), contract_table())
 
     def mover(self, moved: Moved) -> PracticeLink:
         """Give the link that follows the simulator second by second."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap.client import EngineClient, EngineNotRunning
+from workbench.bootstrap.venues import journal_name
+from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput
 from workbench.reference import charge_table
 
@@ -51,14 +53,19 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
     """Write the day export from the journal on disk; the engine must be down."""
     from workbench.storage.journal import SqliteJournal
 
-    journal = SqliteJournal(data / "journal" / "journal.db")
-    try:
-        accounts = [name for name in journal.accounts() if day in journal.days(name)]
-        if not accounts:
-            raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
-        return dict(exporter(data, journal, accounts[-1])(day))
-    finally:
-        journal.close()
+    # The journal of each mode is a file of its own; where a day stands in several, money comes before its rehearsals.
+    for mode in (Mode.LIVE, Mode.PAPER, Mode.PRACTICE):
+        path = data / "journal" / journal_name(mode)
+        if mode is not Mode.PRACTICE and not path.is_file():
+            continue
+        journal = SqliteJournal(path)
+        try:
+            accounts = [name for name in journal.accounts() if day in journal.days(name)]
+            if accounts:
+                return dict(exporter(data, journal, accounts[-1])(day))
+        finally:
+            journal.close()
+    raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
 
 
 def exporter(

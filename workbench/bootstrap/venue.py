@@ -12,7 +12,6 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.bootstrap.places import Places
@@ -28,10 +27,7 @@ from workbench.core.legs import Listings
 from workbench.core.messages import BrokerOrder, Message
 from workbench.core.ports import Clock, MarketFeed, Notifier
 from workbench.data.feed import DhanFeed
-from workbench.data.instruments import InstrumentMaster, install_master
-from workbench.data.master_download import download_master
 from workbench.live.system import FeedWatch
-from workbench.reference import contract_table
 
 RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
 """Names one run of a simulated account: an engine that is started again within it carries its day on."""
@@ -274,24 +270,6 @@ def wires_of(  # noqa: PLR0913 - two places, two logins
 
 def _pace(scale: float) -> Pace:
     return Pace(scale=scale) if scale > 0 else Pace.unlimited()
-
-
-def fetched_listings(places: Places, data: Path, symbols: Sequence[str], day: dt.date, *, name: str) -> Listings:
-    """Fetch the master, verify it, and keep only the given underlyings of it.
-
-    Parameters
-    ----------
-    name : str
-        Of the file below ``instruments``; one for each mode, as a simulated market lists other contracts.
-    """
-    folder = data / "instruments"
-    folder.mkdir(parents=True, exist_ok=True)
-    fetched, kept = folder / f"{name}-master.part.csv", folder / f"{name}-master.csv"
-    if places.is_simulated:
-        kept.unlink(missing_ok=True)  # another day of a simulator lists other contracts: no comparison of row counts
-    download_master(places.master, fetched)
-    install_master(fetched, kept, underlyings=symbols)
-    return Listings(InstrumentMaster.load(kept, symbols, on=day), contract_table())
 
 
 async def until(ready: asyncio.Event, timeout_s: float) -> bool:
