@@ -1,0 +1,157 @@
+"""The gate before live, part by part: places, sentence, sessions, lots, hours, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.simulation.paper.running import NAME, SENTENCE, deploy
+from workbench.bootstrap import live_start
+from workbench.bootstrap.live_start import LiveVenue, Permit, open_positions, permit
+from workbench.bootstrap.paper import PaperVenue
+from workbench.bootstrap.places import Places
+from workbench.bootstrap.practice import PracticeVenue
+from workbench.bootstrap.venue import Venue
+from workbench.bootstrap.venues import journal_name
+from workbench.config import Config, Secrets
+from workbench.core.errors import BadInput, UnknownSession
+from workbench.core.plan import NAMED_PLANS
+from workbench.core.session import IST
+from workbench.live.system import FeedWatch
+
+CONFIG = Config.model_validate({"secrets": {"dhan_client_id": "1000000001"}})
+LIVE = Permit(sentence=SENTENCE, held=0)
+
+
+def fixed(moment: datetime) -> Callable[[], Any]:
+    return lambda: SimpleNamespace(now=lambda: moment)
+
+
+def test_without_a_variable_the_places_are_dhans_own() -> None:
+    places = Places.of_environment({})
+    assert places == Places.dhan()
+    assert not places.is_simulated
+    for address in (places.rest, places.auth, places.master):
+        assert address.startswith("https://") and "dhan.co/" in address + "/"
+    assert {places.feed[:6], places.updates[:6]} == {"wss://"}
+
+
+def test_a_simulator_of_this_machine_may_stand_in_for_dhan() -> None:
+    places = Places.of_environment({"WORKBENCH_DHAN_URL": "http://127.0.0.1:18800/"})
+    assert (places.rest, places.feed) == ("http://127.0.0.1:18800/v2", "ws://127.0.0.1:18800/feed")
+    assert places.is_simulated
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "https://127.0.0.1:1", "http://example.org:80", "http://127.0.0.1", "http://127.0.0.1:99999", "127.0.0.1:8800",
+        "http://127.0.0.1.example.org:80", "http://user:word@127.0.0.1:80", "http://127.0.0.1:80/v2", "http://0.0.0.0:80",
+        "http://127.0.0.1:80?x=1",
+    ],
+)  # fmt: skip
+def test_i6_no_other_host_may_stand_in_for_dhan(named: str) -> None:
+    with pytest.raises(BadInput, match="only a simulator on this machine"):
+        Places.of_environment({"WORKBENCH_DHAN_URL": named})
+
+
+def test_p11_names_prefixes_and_journals_differ_between_the_modes(tmp_path: Path) -> None:
+    venues: list[Venue] = [
+        PracticeVenue(CONFIG, tmp_path),
+        PaperVenue(CONFIG, tmp_path, Places.dhan()),
+        LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()),
+    ]
+    assert len({venue.account_id for venue in venues}) == 3
+    assert [venue.id_prefix[0] for venue in venues] == ["p", "q", "l"]
+    assert len({journal_name(venue.mode) for venue in venues}) == 3
+
+
+def test_the_default_is_a_dry_run(tmp_path: Path) -> None:
+    assert LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).dry_run
+
+
+def test_the_sentence_is_taken_whatever_its_spaces(tmp_path: Path) -> None:
+    assert permit(CONFIG, tmp_path, f"  {SENTENCE} ") == LIVE
+    for wrong in ("yes", SENTENCE.lower(), SENTENCE + "!"):
+        with pytest.raises(BadInput, match="is not right"):
+            permit(CONFIG, tmp_path, wrong)
+
+
+def test_live_without_a_client_id_says_where_to_set_it(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="DHAN_CLIENT_ID"):
+        permit(Config(secrets=Secrets()), tmp_path, SENTENCE)
+
+
+def test_a_year_without_sessions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.bootstrap.dhan_venue.SystemClock", fixed(datetime(2031, 3, 3, 10, tzinfo=IST)))
+    with pytest.raises(UnknownSession, match=r"sessions\.py"):
+        LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).begin()
+
+
+def test_a_day_whose_hours_are_not_confirmed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = SimpleNamespace(times_confirmed=False)
+    monkeypatch.setattr(live_start, "calendar", lambda: SimpleNamespace(session=lambda *_: session))
+    with pytest.raises(BadInput, match="not confirmed"):
+        LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).begin()
+
+
+@pytest.mark.parametrize(("sessions", "lots"), [(0, 1), (4, 1), (5, 3), (9, 3)])
+def test_one_lot_in_the_first_five_sessions(
+    sessions: int, lots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy(tmp_path, "live", plan=_three_lots())
+    monkeypatch.setattr(live_start, "_fills_by_session", lambda *_: [{NAME}] * sessions + [{"ANOTHER"}] * 7)
+    chosen = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert [item.plan.lots for item in chosen] == [lots]
+    assert ("one lot" in capsys.readouterr().out) is (lots == 1)
+
+
+def test_a_share_of_risk_is_one_lot_too_while_new(tmp_path: Path) -> None:
+    deploy(tmp_path, "live", plan=replace(NAMED_PLANS["scalp_atm"], lots=None, risk_share_pct=Decimal(1)))
+    (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert (chosen.plan.lots, chosen.plan.risk_share_pct) == (1, None)
+
+
+def test_no_journal_is_no_position(tmp_path: Path) -> None:
+    assert open_positions(tmp_path, "live-001") == 0
+
+
+def test_the_index_as_a_future_stays_on_practice(tmp_path: Path) -> None:
+    deploy(tmp_path, "paper", plan=NAMED_PLANS["index_as_future"])
+    with pytest.raises(BadInput, match="nobody can buy"):
+        PaperVenue(CONFIG, tmp_path, Places.dhan()).choose()
+
+
+def test_other_code_than_promoted_is_refused(tmp_path: Path) -> None:
+    deploy(tmp_path, "paper", strategy="ema_cross", strategy_hash="0" * 64)
+    with pytest.raises(BadInput, match="is not the code that"):
+        PaperVenue(CONFIG, tmp_path, Places.dhan()).choose()
+
+
+def test_a_hold_stops_entries_as_a_dead_feed_does_and_ends_with_its_cause() -> None:
+    wire = [10.0]
+    watch = FeedWatch(5.0, monotonic=lambda: wire[0])
+    watch.feed_state(True, "")
+    watch.saw_quote(wire[0])
+    first = watch.judge(market_open=True)
+    assert first is not None and first.alive
+    watch.hold("token", "Dhan refuses the access token: DH-901")
+    held = watch.judge(market_open=True)
+    assert held is not None and (held.alive, held.reason) == (False, "Dhan refuses the access token: DH-901")
+    assert watch.lives() == (True, ""), "the feed itself is well: the mirror goes on"
+    watch.let_go("token")
+    again = watch.judge(market_open=True)
+    assert again is not None and again.alive
+    wire[0] += 6
+    assert watch.lives() == (False, "no quote for 6 s")
+
+
+def _three_lots() -> Any:
+    return replace(NAMED_PLANS["scalp_atm"], lots=3)
