@@ -185,6 +185,12 @@ def unknown_order() -> Refused:
     return Refused(message=text, code="DH-906", kind="Order_Error", status=404)
 
 
+def market_closed() -> Refused:
+    """Give Dhan's word for a change outside the session, as recorded."""
+    text = "Market is Closed! You cannot modify/cancel an order now."
+    return Refused(message=text, code="DH-906", kind="Order_Error")
+
+
 def already(order: SimOrder) -> Refused:
     """Give Dhan's word for an order that is over."""
     return Refused(message=f"Order is already {order.status.value.lower()}", code="DH-906", kind="Order_Error")

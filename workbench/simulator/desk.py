@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from workbench.core.matching import MatchFill
 from workbench.core.money import ZERO
@@ -25,33 +25,19 @@ from workbench.simulator.admission import (
     Terms,
     already,
     exchange_refusal,
+    market_closed,
     price_band,
     read_terms,
     refusal,
     unknown_order,
 )
+from workbench.simulator.annex import Annex
 from workbench.simulator.changes import change, protect
 from workbench.simulator.floor import SELF_TRADE, Floor, Prices
 from workbench.simulator.limits import Answer
 from workbench.simulator.orders import MOST_MODIFICATIONS, Leg, SimOrder, Status, Trade, WireType
 
 _MARGIN_TEXT = "RMS:{}:Margin Exceeds, Required:{:.2f}, Available:{:.2f}"
-
-
-class Annex(Protocol):
-    """What the broker does beside plain orders, and when it has to look: super orders, the exit on profit and loss."""
-
-    def open_day(self) -> None:
-        """Start a day."""
-        ...
-
-    def watch(self) -> None:
-        """Look at the prices and fills of this second."""
-        ...
-
-    def clear(self, status: Status, reason: str, product: str | None) -> None:
-        """End what waits, of one product or of all."""
-        ...
 
 
 class Desk:
@@ -158,9 +144,9 @@ class Desk:
 
     def modify(self, order_id: str, body: dict[str, Any]) -> Answer:
         """Change an order that rests or is on its way; `quantity` is the total, and what is null stays."""
-        order = self.orders.get(order_id)
-        if order is None:
-            return refusal(unknown_order())
+        order = self._changeable(order_id)
+        if isinstance(order, Refused):
+            return refusal(order)
         in_transit = order.status is Status.TRANSIT
         if not order.status.is_open and not in_transit:
             return refusal(already(order))
@@ -177,9 +163,9 @@ class Desk:
 
     def cancel(self, order_id: str) -> Answer:
         """Take an order back."""
-        order = self.orders.get(order_id)
-        if order is None:
-            return refusal(unknown_order())
+        order = self._changeable(order_id)
+        if isinstance(order, Refused):
+            return refusal(order)
         if order.status is Status.TRANSIT:
             return refusal(Refused(message="Order is in Transit state", code="DH-906", kind="Order_Error"))
         if not order.status.is_open:
@@ -335,6 +321,12 @@ class Desk:
                 self.send(order)
 
     # Inside
+
+    def _changeable(self, order_id: str) -> SimOrder | Refused:
+        order = self.orders.get(order_id)
+        if order is None:
+            return unknown_order()
+        return order if self.session.open <= self.now < self.session.close else market_closed()
 
     def _admit(self, order: SimOrder) -> None:
         level = self.board.level(order.listed)

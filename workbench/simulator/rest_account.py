@@ -185,5 +185,5 @@ def _margin(simulator: Simulator, body: dict[str, Any]) -> tuple[int, Any]:
         "variableMargin": 0.0,
         "insufficientBalance": max(0.0, float(total) - free),
         "brokerage": float(brokerage),
-        "leverage": f"{price * quantity / total:.2f}" if total > ZERO else "1.00",
+        "leverage": f"{float(price * quantity / total):.4g}X" if total > ZERO else "1X",
     }

@@ -53,7 +53,8 @@ def order_routes(simulator: Simulator) -> APIRouter:
 
     async def order(order_id: str) -> Response:
         found = next((each for each in desk.book() if each.order_id == order_id), None)
-        return answer(200, wire.order_row(found, client) if found else [])
+        # A list of one is what was recorded; Dhan's pages show the row alone. The look-up by correlation id gives that.
+        return answer(200, [wire.order_row(found, client)] if found else [])
 
     async def by_correlation(correlation_id: str) -> Response:
         found = desk.by_tag(correlation_id)

@@ -131,7 +131,7 @@ def create_app(application: Application) -> FastAPI:
     @app.exception_handler(StarletteHTTPException)
     async def refused(request: Request, error: StarletteHTTPException) -> Response:
         word = {404: "Not Found", 405: "Method Not Allowed"}.get(error.status_code, "Error")
-        body = {"timestamp": simulator.now.isoformat(), "status": error.status_code, "error": word}
+        body = {"timestamp": int(simulator.now.timestamp() * 1000), "status": error.status_code, "error": word}
         return answer(error.status_code, {**body, "path": request.url.path})
 
     return app

@@ -32,7 +32,7 @@ from workbench.simulator.account import Account, Expired
 from workbench.simulator.orders import Trade
 
 PAGE = 20
-"""Rows of a page of the trade history; the broker does not publish its own number."""
+"""Rows of a page of the trade history, as recorded."""
 
 SQUARE_OFF_FEE = Decimal("23.60")
 """Rupees for each position that the broker closed: 20 and GST."""
@@ -92,8 +92,8 @@ class Statements:
             self._write(day, narration, -amount)
 
     def ledger(self, first: date, last: date, client_id: str) -> list[dict[str, Any]]:
-        """Give the rows of some days; amounts are text."""
-        return [
+        """Give the rows of some days, amounts as text; days without one have two rows that say nothing."""
+        rows = [
             {
                 "dhanClientId": client_id,
                 "narration": each.narration,
@@ -108,10 +108,11 @@ class Statements:
             for number, each in enumerate(self.entries, start=1)
             if first <= each.on <= last
         ]
+        return rows or [_nothing(name, client_id) for name in ("CLOSING BALANCE", "OPENING BALANCE")]
 
     def history(self, first: date, last: date, page: int) -> list[Billed]:
-        """Give one page of the billed trades of some days."""
-        found = [each for each in self.trades if first <= each.trade.time.date() <= last]
+        """Give one page of the billed trades of some days, the newest first."""
+        found = [each for each in reversed(self.trades) if first <= each.trade.time.date() <= last]
         return found[page * PAGE : (page + 1) * PAGE]
 
     def _write(self, day: date, narration: str, amount: Decimal) -> None:
@@ -138,3 +139,11 @@ class Statements:
             if instrument.kind is InstrumentKind.OPTION and each.net > 0 and each.price > ZERO:
                 exchange = exchange_of(instrument.segment)
                 yield exercise_line(self._table, exchange, quantity=each.net, intrinsic=each.price, on=day)
+
+
+def _nothing(name: str, client_id: str) -> dict[str, Any]:
+    """Give a row of a ledger without entries, as recorded."""
+    return {
+        "dhanClientId": client_id, "narration": name, "voucherdate": "Jan 01, 1970", "exchange": "NSE_CASH",
+        "voucherdesc": name, "vouchernumber": "", "debit": "0.00", "credit": "0.0", "runbal": "0",
+    }  # fmt: skip

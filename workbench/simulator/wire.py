@@ -69,7 +69,7 @@ def order_row(order: SimOrder, client_id: str) -> Row:
     return {
         "dhanClientId": client_id,
         "orderId": order.order_id,
-        "exchangeOrderId": order.exchange_order_id if order.status is not Status.TRANSIT else "",
+        "exchangeOrderId": order.exchange_order_id if order.status is not Status.TRANSIT else "0",
         "correlationId": order.correlation_id,
         "orderStatus": order.status.value,
         "transactionType": order.side.value,
@@ -91,10 +91,10 @@ def order_row(order: SimOrder, client_id: str) -> Row:
         "updateTime": stamp(order.updated),
         "exchangeTime": NO_TIME if order.status in (Status.TRANSIT, Status.REJECTED) else stamp(order.updated),
         **_derivative(instrument),
-        "omsErrorCode": order.error_code,
+        "omsErrorCode": order.error_code or "0",
         "omsErrorDescription": order.reason,
         "algoId": "0",
-        "remainingQuantity": order.remaining,
+        "remainingQuantity": 0 if order.status is Status.CANCELLED else order.remaining,
         "averageTradedPrice": order.average,
         "filledQty": order.filled,
     }
@@ -129,7 +129,7 @@ def _leg_row(leg: SuperLeg, found: SuperOrder) -> Row:
 
 
 def trade_row(trade: Trade, client_id: str) -> Row:
-    """Give one row of the trade book."""
+    """Give one row of the trade book; as recorded, it names neither the contract in words nor its right."""
     order = trade.order
     instrument = order.listed.instrument
     return {
@@ -142,7 +142,7 @@ def trade_row(trade: Trade, client_id: str) -> Row:
         "productType": order.product,
         "orderType": order.order_type.value,
         "tradingSymbol": instrument.trading_symbol,
-        "customSymbol": instrument.display_name,
+        "customSymbol": None,
         "securityId": instrument.security_id,
         "tradedQuantity": trade.quantity,
         "tradedPrice": float(trade.price),
@@ -150,19 +150,28 @@ def trade_row(trade: Trade, client_id: str) -> Row:
         "updateTime": stamp(trade.time),
         "exchangeTime": stamp(trade.time),
         **_derivative(instrument),
+        "drvOptionType": "NA",
     }
 
 
 def history_row(billed: Billed, client_id: str) -> Row:
-    """Give one row of the trade history: a trade with what it cost; times of the night before are not kept."""
+    """Give one row of the trade history: a trade with what it cost, in other words than the trade book's."""
     costs, trade = billed.charges, billed.trade
+    instrument = trade.order.listed.instrument
+    derivative = _derivative(instrument)
+    row = trade_row(trade, client_id)
+    del row["tradingSymbol"]
     return {
-        **trade_row(trade, client_id),
+        **row,
+        **derivative,
+        "drvExpiryDate": f"{derivative['drvExpiryDate']} 00:00:00",
+        "exchangeTradeId": "0",
+        "customSymbol": instrument.display_name,
         "createTime": "NA",
         "updateTime": "NA",
         "exchangeTime": stamp(trade.time),
-        "isin": "NA",
-        "instrument": instrument_type(trade.order.listed.instrument),
+        "isin": "",
+        "instrument": instrument_type(instrument),
         "sebiTax": float(costs.sebi),
         "stt": float(costs.stt),
         "brokerageCharges": float(costs.brokerage),

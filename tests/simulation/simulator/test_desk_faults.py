@@ -155,6 +155,15 @@ def test_a_correlation_id_is_invented_as_dhan_does_it(venue: Venue) -> None:
     assert all(each.startswith("1000000001-") and len(each) == 24 and each[11:].isdigit() for each in tags)
 
 
+def test_a_closed_market_changes_no_order(venue: Venue) -> None:
+    resting = venue.order(price=1.0)
+    venue.sim.desk.session = replace(venue.sim.session, close=venue.sim.now)
+    for answer in (venue.sim.desk.cancel(resting["orderId"]), venue.sim.desk.modify(resting["orderId"], {"price": 2})):
+        assert (answer[0], answer[1]["errorCode"]) == (400, "DH-906")
+        assert answer[1]["errorMessage"].startswith("Market is Closed!")
+    assert venue.sim.desk.orders[resting["orderId"]].status.is_open
+
+
 def test_an_after_market_order_is_refused(venue: Venue) -> None:
     assert venue.sim.desk.place(venue.plain(afterMarketOrder=True))[0] == 400
 

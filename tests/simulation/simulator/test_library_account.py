@@ -145,8 +145,8 @@ def test_a_super_order_lives_through_all_its_methods(sim: RunningSimulator, dhan
     )
     order_id = placed["data"]["orderId"]
     assert placed["data"]["orderStatus"] == "TRANSIT"
-    assert eventually(lambda: dhan.get_order_by_id(order_id)["data"]["orderStatus"] == "TRADED")
-    assert dhan.get_order_by_id(order_id)["data"]["legName"] == "ENTRY_LEG"
+    assert eventually(lambda: dhan.get_order_by_id(order_id)["data"][0]["orderStatus"] == "TRADED")
+    assert dhan.get_order_by_id(order_id)["data"][0]["legName"] == "ENTRY_LEG"
     sim.advance()
     assert leg(dhan, order_id, "STOP_LOSS_LEG")["orderStatus"] == "PENDING"
     moved = dhan.modify_super_order(order_id, "LIMIT", "STOP_LOSS_LEG", stopLossPrice=tick(stop + 1), trailingJump=0)
@@ -176,7 +176,7 @@ def test_the_account_is_read_and_stopped(sim: RunningSimulator, dhan: Any) -> No
     both = dhan.margin_calculator_multi(legs)["data"]
     assert float(both["total_margin"]) == pytest.approx(single["totalMargin"] + 100 * option.lot, abs=0.01)
     order_id = dhan.place_order(option.security_id, "NSE_FNO", "BUY", option.lot, "MARKET", "INTRADAY", 0)["data"]
-    assert eventually(lambda: dhan.get_order_by_id(order_id["orderId"])["data"]["orderStatus"] == "TRADED")
+    assert eventually(lambda: dhan.get_order_by_id(order_id["orderId"])["data"][0]["orderStatus"] == "TRADED")
     converted = dhan.convert_position("INTRADAY", "NSE_FNO", "LONG", option.security_id, option.lot, "MARGIN")
     assert (converted["status"], converted["remarks"]) == ("failure", EMPTY)
     rows = [each for each in dhan.get_positions()["data"] if each["securityId"] == option.security_id]
@@ -211,14 +211,14 @@ def test_the_papers_of_a_day_are_read_the_day_after() -> None:
     with market() as sim, library(sim) as dhan:
         option, day = sim.option(), sim.simulator.day.isoformat()
         order_id = dhan.place_order(option.security_id, "NSE_FNO", "BUY", option.lot, "MARKET", "INTRADAY", 0)["data"]
-        assert eventually(lambda: dhan.get_order_by_id(order_id["orderId"])["data"]["orderStatus"] == "TRADED")
+        assert eventually(lambda: dhan.get_order_by_id(order_id["orderId"])["data"][0]["orderStatus"] == "TRADED")
         dhan.exit_all_positions()
         assert dhan.get_trade_history(day, day)["data"] == []
         sim.call(sim.simulator.next_day)
         history = dhan.get_trade_history(day, day)["data"]
-        assert [each["transactionType"] for each in history] == ["BUY", "SELL"]
+        assert [each["transactionType"] for each in history] == ["SELL", "BUY"]
         assert [each["brokerageCharges"] for each in history] == [20.0, 20.0]
-        assert history[1]["stt"] > history[0]["stt"] == 0
+        assert history[0]["stt"] > history[1]["stt"] == 0
         ledger = dhan.ledger_report(day, day)["data"]
         assert float(ledger[-1]["runbal"]) == dhan.get_fund_limits()["data"]["sodLimit"]
         assert dhan.get_trade_book()["data"] == []

@@ -78,7 +78,7 @@ def test_places_and_reads_a_market_order(sim: RunningSimulator, dhan: Any) -> No
 
 
 def _traded(dhan: Any, order_id: str) -> Any:
-    order = dhan.get_order_by_id(order_id)["data"]
+    order = dhan.get_order_by_id(order_id)["data"][0]
     return order if order["orderStatus"] == "TRADED" else None
 
 
@@ -89,10 +89,10 @@ def test_modifies_and_cancels_a_resting_order(sim: RunningSimulator, dhan: Any) 
     order_id = dhan.place_order(option.security_id, "NSE_FNO", "BUY", option.lot, "LIMIT", "INTRADAY", price)["data"][
         "orderId"
     ]
-    eventually(lambda: dhan.get_order_by_id(order_id)["data"]["orderStatus"] == "PENDING")
+    eventually(lambda: dhan.get_order_by_id(order_id)["data"][0]["orderStatus"] == "PENDING")
     changed = dhan.modify_order(order_id, "LIMIT", None, option.lot * 2, price + 0.05, 0, 0, "DAY")
     assert changed["status"] == "success"
-    order = dhan.get_order_by_id(order_id)["data"]
+    order = dhan.get_order_by_id(order_id)["data"][0]
     assert (order["quantity"], order["price"]) == (option.lot * 2, pytest.approx(price + 0.05))
     assert dhan.cancel_order(order_id)["data"] == {"orderId": order_id, "orderStatus": "CANCELLED"}
     again = dhan.cancel_order(order_id)

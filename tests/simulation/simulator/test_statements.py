@@ -51,7 +51,7 @@ def test_a_day_is_billed_at_its_end_and_not_before(venue: Venue) -> None:
     note = contract_note([[each] for each in lines]).charges.total
     assert venue.sim.account.start_of_day == start + profit - note == balance(venue)
     shown = venue.sim.statements.history(DAY, DAY, 0)
-    assert [each.charges.total for each in shown] == [charges_of([each]).total for each in lines]
+    assert [each.charges.total for each in reversed(shown)] == [charges_of([each]).total for each in lines]
 
 
 def test_an_expired_option_is_paid_out_and_its_exercise_taxed(venue: Venue) -> None:

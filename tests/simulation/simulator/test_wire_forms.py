@@ -56,8 +56,8 @@ def row_of(sim: RunningSimulator, order_id: str, *statuses: str) -> Any:
     """Wait for an order to be in one of these states and give it."""
 
     def found() -> Any:
-        row = send(sim, "GET", f"/orders/{order_id}")[1]
-        return row if row and row["orderStatus"] in statuses else None
+        rows = send(sim, "GET", f"/orders/{order_id}")[1]
+        return rows[0] if rows and rows[0]["orderStatus"] in statuses else None
 
     return eventually(found)
 
@@ -84,7 +84,7 @@ def test_a_modification_with_nulls_and_floats_for_whole_numbers(sim: RunningSimu
         "price": 1.05, "disclosedQuantity": None, "triggerPrice": None, "validity": None,
     }  # fmt: skip
     assert send(sim, "PUT", f"/orders/{order_id}", change)[0] == 200
-    row = send(sim, "GET", f"/orders/{order_id}")[1]
+    [row] = send(sim, "GET", f"/orders/{order_id}")[1]
     assert (row["price"], row["quantity"], row["omsErrorDescription"]) == (1.05, option.lot, "CONFIRMED")
     assert isinstance(row["quantity"], int)
     status, cancelled, _ = send(sim, "DELETE", f"/orders/{order_id}")
@@ -96,7 +96,7 @@ def test_transit_is_found_in_the_book_and_not_by_its_tag_and_cannot_be_cancelled
     order_id = send(sim, "POST", "/orders", order_of(sim, sim.option(), "transit"))[1]["orderId"]
     status, refused, _ = send(sim, "GET", "/orders/external/transit")
     assert (status, refused["errorCode"]) == (404, "DH-906")
-    assert send(sim, "GET", f"/orders/{order_id}")[1]["orderStatus"] == "TRANSIT"
+    assert send(sim, "GET", f"/orders/{order_id}")[1][0]["orderStatus"] == "TRANSIT"
     status, refused, _ = send(sim, "DELETE", f"/orders/{order_id}")
     assert (status, refused["errorCode"]) == (400, "DH-906")
 
@@ -174,7 +174,7 @@ def test_an_order_without_a_tag_gets_one(sim: RunningSimulator) -> None:
     body = order_of(sim, sim.option(right=Right.PE), "", orderType="LIMIT", price=1.0)
     del body["correlationId"]
     order_id = send(sim, "POST", "/orders", body)[1]["orderId"]
-    assert send(sim, "GET", f"/orders/{order_id}")[1]["correlationId"]
+    assert send(sim, "GET", f"/orders/{order_id}")[1][0]["correlationId"]
 
 
 def test_errors_have_the_three_words(sim: RunningSimulator) -> None:
