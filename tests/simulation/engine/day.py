@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from tests.simulation.engine.venue import Faults, Venue
-from tests.unit.core.builders import DAY, INDEX_KEY, LIMITS, SCALP, SPOT, at, bracket, config, scalp
+from tests.unit.core.builders import CALL, DAY, INDEX_KEY, LIMITS, SCALP, SPOT, at, bracket, config, scalp
 from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.codec import decode, encode
@@ -34,7 +34,7 @@ from workbench.core.messages import (
     TimerBeat,
 )
 from workbench.core.order import Purpose
-from workbench.core.plan import Distance, Plan, Trail
+from workbench.core.plan import Distance, Exits, Lock, Look, Plan, ScaleOut, Trail, Underlying
 from workbench.core.position import PositionState
 
 ACTIONS = [
@@ -52,13 +52,42 @@ NAKED_AT_MOST_S = 10
 ALARMED_AT_MOST_S = 90
 
 
+def points(value: str | int) -> Distance:
+    """A distance in rupees."""
+    return Distance(points=Decimal(value))
+
+
+def exits_of(rng: random.Random) -> Exits:
+    """Some exits, all kinds mixed."""
+    step = points(2) if rng.random() < 0.3 else None
+    trail = Trail(distance=points(6), step=step) if rng.random() < 0.5 else None
+    lock = Lock(after=points(3), keep=Decimal(rng.choice([30, 80]))) if rng.random() < 0.4 else None
+    parts = (ScaleOut(at=points(3), lots=1), ScaleOut(at=points(7), share=Decimal(40)))
+    watched = None
+    if rng.random() < 0.4:
+        watched = Underlying(
+            stop=points(rng.choice([5, 15])),
+            target=points(8) if rng.random() < 0.5 else None,
+            trail=Trail(distance=points(6)) if rng.random() < 0.5 else None,
+            strike=rng.choice([None, *Look]),
+            hourly_close=points(4) if rng.random() < 0.3 else None,
+        )
+    return bracket(
+        rng.choice(["5", "15"]),
+        rng.choice(["4", "30"]),
+        trail=trail,
+        lock=lock,
+        underlying=watched,
+        scale_out=parts if rng.random() < 0.4 else (),
+    )
+
+
 def plan_of(rng: random.Random) -> Plan:
-    """Some plan."""
-    trail = Trail(distance=Distance(points=Decimal(6))) if rng.random() < 0.5 else None
+    """Some plan; forty lots are more than one order may hold."""
     return replace(
         scalp().plan,
-        lots=rng.choice([1, 2, 5]),
-        exits=bracket(rng.choice(["5", "15"]), rng.choice(["4", "30"]), trail=trail),
+        lots=rng.choice([1, 2, 5, 5, 40]),
+        exits=exits_of(rng),
         on_opposite=rng.choice(list(type(scalp().plan.on_opposite))),
     )
 
@@ -83,15 +112,21 @@ def faults_of(rng: random.Random) -> Faults:
 class Day:
     """One day by seed; `run` raises AssertionError with what the oracle saw."""
 
-    def __init__(self, seed: int, seconds: int = 240) -> None:
+    def __init__(
+        self, seed: int, seconds: int = 240, *, plan: Plan | None = None, faults: Faults | None = None
+    ) -> None:
         self.rng = random.Random(seed)
         self.seconds = seconds
-        self.plan = plan_of(self.rng)
-        self.faults = faults_of(self.rng)
-        self.now = at("10:00:30")
+        self.plan = plan or plan_of(self.rng)
+        self.faults = faults or faults_of(self.rng)
+        self.now = at("10:13:00")  # an hour ends on the way
         self.config = config(
             replace(scalp(), plan=self.plan),
-            limits=replace(LIMITS, max_daily_loss=Decimal(self.rng.choice([2_000, 50_000]))),
+            limits=replace(
+                LIMITS,
+                capital=Decimal(10_000_000),
+                max_daily_loss=Decimal(self.rng.choice([2_000, 500_000])),
+            ),
         )
         self.engine = Engine(self.config)
         self.venue = Venue(self.rng, self.faults, self.now)
@@ -146,7 +181,8 @@ class Day:
         """One market second."""
         self.now += timedelta(seconds=1)
         self.sent, self.alarm_now = 0, False
-        self.tell(QuoteReceived(quote=Quote(INDEX_KEY, self.now, SPOT, SPOT, SPOT)))
+        spot = self.spot()
+        self.tell(QuoteReceived(quote=Quote(INDEX_KEY, self.now, spot, spot, spot)))
         for quote in self.venue.quotes():
             self.tell(QuoteReceived(quote=quote))
         for message in self.venue.step(self.now):
@@ -167,25 +203,33 @@ class Day:
         if trading and self.rng.random() < 0.01:
             self.restart()
 
+    def spot(self) -> Decimal:
+        """The index goes with the call, as far as the strike stays the one at the money."""
+        return SPOT + max(Decimal(-35), min(Decimal(12), self.venue.prices[CALL.key] - 120))
+
     def _somebody_asks(self) -> None:
         if self.rng.random() < 0.08:
-            alert_id = f"a{len(self.alerts)}"
-            self.alerts.append(alert_id)
-            self.tell(
-                AlertReceived(
-                    alert_id=alert_id,
-                    deployment=SCALP,
-                    action=self.rng.choice(ACTIONS),
-                    symbol="NIFTY",
-                    received_at=self.now,
-                    fired_at=self.now,
-                )
-            )
+            self.ask(self.rng.choice(ACTIONS))
         if self.rng.random() < 0.01:
             order = self.rng.choice([Operator.HALT, Operator.FLATTEN, Operator.CLOSE])
             self.tell(OperatorOrdered(command=order))
         if self.engine.book.halted and self.rng.random() < 0.2:
             self.tell(OperatorOrdered(command=Operator.RESUME))
+
+    def ask(self, action: AlertAction) -> None:
+        """Let an alert come."""
+        alert_id = f"a{len(self.alerts)}"
+        self.alerts.append(alert_id)
+        self.tell(
+            AlertReceived(
+                alert_id=alert_id,
+                deployment=SCALP,
+                action=action,
+                symbol="NIFTY",
+                received_at=self.now,
+                fired_at=self.now,
+            )
+        )
 
     def restart(self) -> None:
         """Kill the process and start it again: the book must come back from the journal, equal to the paisa."""
@@ -215,8 +259,11 @@ class Day:
         self._stops_hold(self.engine.book)
 
     def _protected(self, position_id: str, held: int, working: int) -> None:
-        position = self.engine.book.positions[position_id]
-        if not held or working:
+        position = self.engine.book.positions.get(position_id)
+        if position is None:
+            assert not held and not working, f"{position_id} is held and the book of this day does not know it"
+            return
+        if not held or working or position.state is PositionState.EXPIRING:
             self.naked.pop(position_id, None)
             self.unseen.pop(position_id, None)
             self.alarmed.discard(position_id)
@@ -226,6 +273,8 @@ class Day:
             self.unseen[position_id] = self.unseen.get(position_id, 0) + 1
             assert self.unseen[position_id] <= ALARMED_AT_MOST_S, f"I3: a fill of {position_id} was never found"
             return
+        if position.stop is None:
+            return  # the plan has no stop, or none before the trail is armed
         if self.alarm_now:
             self.alarmed.add(position_id)
         seconds = self.naked[position_id] = self.naked.get(position_id, 0) + 1

@@ -98,6 +98,9 @@ class Venue:
     prices: dict[str, Decimal] = field(default_factory=dict)
     sent: list[OrderTicket] = field(default_factory=list)
     _post: list[tuple[datetime, int, str, Message | Command]] = field(default_factory=list)
+    day_began: datetime | None = None
+    nobody_bids: bool = False
+    settled: dict[str, Decimal] = field(default_factory=dict)
     _count: int = 0
 
     def __post_init__(self) -> None:
@@ -152,7 +155,8 @@ class Venue:
                 step *= 12
             self.prices[key] = max(Decimal(2), self.prices[key] + step)
             price = self.prices[key]
-            found.append(Quote(key, self.now, price, price - TICK, price + TICK))
+            bid = Decimal(0) if self.nobody_bids else price - TICK
+            found.append(Quote(key, self.now, price, bid, price + TICK))
         return found
 
     def step(self, now: datetime) -> list[Message]:
@@ -177,6 +181,23 @@ class Venue:
         """The engine's process died: what was on its way to it is lost, what had left it arrives."""
         self._post = [each for each in self._post if each[2] == "in" and not isinstance(each[3], TakeSnapshot)]
         heapq.heapify(self._post)
+
+    def end_day(self) -> None:
+        """What rests expires with its day; the next day's order book does not know it."""
+        for order in self.orders.values():
+            if order.state.may_rest:
+                order.state = OrderState.EXPIRED
+                self._post.append((self.now, self._count, "out", OrderUpdated(order=order.row())))
+                self._count += 1
+        heapq.heapify(self._post)
+
+    def settle(self, value: dict[str, Decimal]) -> None:
+        """Pay what is still held of contracts that have expired, by instrument key, rupees a unit."""
+        for position_id in self.position_ids():
+            units = self.held(position_id)
+            ticket = next(each.ticket for each in self.orders.values() if each.ticket.position_id == position_id)
+            if units:
+                self.settled[position_id] = units * value[ticket.instrument.key]
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -290,6 +311,8 @@ class Venue:
             order.triggered = price >= ticket.trigger_price if buys else price <= ticket.trigger_price
             if not order.triggered:
                 return
+        if self.nobody_bids and not buys:
+            return
         best = price + TICK if buys else price - TICK
         limit = ticket.price
         if ticket.order_type is not OrderType.MARKET and (best > limit if buys else best < limit):
@@ -315,10 +338,11 @@ class Venue:
         if self.rng.random() < self.faults.blind_snapshot:
             return SnapshotTaken(taken_at=self.now, known=False, reason="by the dice")
         seen = self.now - timedelta(seconds=self.faults.lag_s * self.rng.random())
-        listed = [each for each in self.orders.values() if each.since <= seen]
+        known = [each for each in self.orders.values() if each.since <= seen]
+        listed = [each for each in known if self.day_began is None or each.since >= self.day_began]
         positions = tuple(
             BrokerPosition(segment=key[0], security_id=key[1], product="INTRADAY", net_quantity=units)
-            for key, units in self._net(listed).items()
+            for key, units in self._net(known).items()
         )
         return SnapshotTaken(
             taken_at=self.now,
