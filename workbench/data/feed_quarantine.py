@@ -1,11 +1,12 @@
 """What is known of one wire id, and the quarantine through which its ticks have to pass (fault S6).
 
-A price that cannot be (zero, negative, not finite, a trade in the future, an index trade of minutes ago) is dropped. A
-price that may be true but is far from the one before it, or an older trade than one that we have, waits for a second
-tick that says the same; one that nothing confirms is dropped when the next ordinary tick comes.
+A price that cannot be (zero, negative, not finite, an index beyond its circuit breaker, a trade in the future, an
+index trade of minutes ago) is dropped. A price that may be true but is far from the one before it, or an older trade
+than one that we have, waits for two more ticks that say the same; one that nothing confirms is dropped when the next
+ordinary tick comes, and a price that its own packet's high and low deny is never confirmed.
 
-Invariants: a quarantined tick becomes no quote; one wrong tick that did pass cannot shut out the right ones, since two
-that agree always pass.
+Invariants: a quarantined tick becomes no quote; one wrong tick that did pass cannot shut out the right ones, since
+three possible ones that agree always pass.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ FUTURE_S = 30
 
 OLD_INDEX_S = 60
 BACKWARDS_S = 5
+CONFIRMING = 2
+"""Ticks that have to agree with a suspect."""
+
+BREAKER = 0.25
+"""An index stops at 20 % from its previous close, on all exchanges together; with room for the last prints."""
+
 RECENT_S = 300
 """Trades further apart are not compared: a contract that nobody traded for so long may stand anywhere."""
 
@@ -73,6 +80,7 @@ class Line:
     band: Band
     accepted: Tick | None = None
     suspect: Tick | None = None
+    agreed: int = 0
     book: Tick | None = None
     volume: int = 0
     received_at: float | None = None
@@ -95,9 +103,9 @@ class Quarantine:
     bad_prices, future, old : int
         Ticks that were dropped: no possible price, a trade ahead of time, an index trade of long ago.
     jumps, backwards : int
-        Ticks that had to wait for a second one: a price far from the last, a trade before the last.
+        Ticks that were held back: a price far from the last, a trade before the last.
     confirmed : int
-        Of these, how many were confirmed.
+        How often such a price or time was confirmed in the end.
     """
 
     def __init__(self, market_now: Callable[[], datetime] | None = None) -> None:
@@ -121,16 +129,23 @@ class Quarantine:
         if tick.has_depth and not (0.0 <= tick.bid < MOST_RUPEES and 0.0 <= tick.ask < MOST_RUPEES):
             self.bad_prices += 1
             return False
+        if line.band is INDEX_BAND and _is_beyond_the_breaker(tick, line):
+            self.bad_prices += 1
+            return False
         if self._market_now is not None and not self._is_timely(tick, line, at):
             return False
-        if not self._is_suspicious(tick, line):
-            line.accepted, line.suspect = tick, None
-            return True
+        if self._is_suspicious(tick, line) and not self._is_confirmed(tick, line):
+            return False
+        line.accepted, line.suspect = tick, None
+        return True
+
+    def _is_confirmed(self, tick: Tick, line: Line) -> bool:
         suspect, line.suspect = line.suspect, tick
-        if suspect is None or tick.traded_at < suspect.traded_at or _jumps(suspect, tick, line.band):
+        agrees = suspect is not None and tick.traded_at >= suspect.traded_at and not _jumps(suspect, tick, line.band)
+        line.agreed = line.agreed + 1 if agrees else 0
+        if line.agreed < CONFIRMING or _is_out_of_its_day(tick):
             return False
         self.confirmed += 1
-        line.accepted, line.suspect = tick, None
         return True
 
     def _is_timely(self, tick: Tick, line: Line, at: float) -> bool:
@@ -158,7 +173,8 @@ class Quarantine:
                     self.jumps += 1
                     return True
                 return False
-        if _is_out_of_its_day(tick, line):
+        # A first price, or one after long silence, has nothing but its own packet to be compared with.
+        if _is_out_of_its_day(tick):
             self.jumps += 1
             return True
         return False
@@ -175,12 +191,14 @@ def _jumps(before: Tick, after: Tick, band: Band) -> bool:
     )
 
 
-def _is_out_of_its_day(tick: Tick, line: Line) -> bool:
-    """Judge a first price, or one after long silence, by what the same packet says of the day."""
+def _is_out_of_its_day(tick: Tick) -> bool:
+    """Tell whether a price lies outside of the day that its own packet tells (zeros before the first trade)."""
     day = tick.day
-    if day is not None and 0.0 < day.low <= day.high < MOST_RUPEES:
-        return not day.low * 0.99 <= tick.last <= day.high * 1.01
-    if line.band is INDEX_BAND and line.previous_close is not None:
-        # Beyond this the exchange itself would have stopped the market (circuit breaker of the index, 20 %).
-        return Band(0.25, 0.0).is_jump(line.previous_close, tick.last)
-    return False
+    if day is None or not 0.0 < day.low <= day.high < MOST_RUPEES:
+        return False
+    return not day.low * 0.99 <= tick.last <= day.high * 1.01
+
+
+def _is_beyond_the_breaker(tick: Tick, line: Line) -> bool:
+    close = line.previous_close
+    return close is not None and abs(tick.last - close) > BREAKER * close

@@ -397,15 +397,15 @@ def test_s11_a_change_of_the_market_status_is_told_with_its_segment() -> None:
     asyncio.run(scenario())
 
 
-def test_s6_a_jump_waits_for_a_second_tick_that_says_the_same() -> None:
+def test_s6_a_jump_waits_for_two_more_ticks_that_say_the_same() -> None:
     async def scenario() -> None:
-        prices = [25000.0, 2_500_000.0, 25001.0, 27000.0, 27001.0, 27002.0]
+        prices = [25000.0, 2_500_000.0, 25001.0, 27000.0, 27001.0, 27002.0, 27003.0]
         async with Run(keep([], *(ticker(0, 13, price) for price in prices))) as run:
             run.feed.subscribe([NIFTY])
             run.start()
             await run.until(lambda: len(run.quotes) == 4)
-            assert [int(quote.last) for quote in run.quotes] == [25000, 25001, 27001, 27002]
-            assert (run.feed.counters["jumps"], run.feed.counters["confirmed"]) == (3, 1)
+            assert [int(quote.last) for quote in run.quotes] == [25000, 25001, 27002, 27003]
+            assert (run.feed.counters["jumps"], run.feed.counters["confirmed"]) == (4, 1)
 
     asyncio.run(scenario())
 

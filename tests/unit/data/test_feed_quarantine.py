@@ -82,16 +82,33 @@ def test_s6_a_hundredfold_price_waits_and_the_next_ordinary_tick_throws_it_out()
 @pytest.mark.parametrize(
     ("instrument", "before", "after"), [(INDEX, 25000, 23000), (SHARE, 1000, 1300), (OPTION, 10, 150)]
 )
-def test_s6_a_true_jump_passes_with_the_second_tick_that_says_so(
-    instrument: Instrument, before: float, after: float
-) -> None:
+def test_s6_a_true_jump_passes_when_two_more_ticks_say_so(instrument: Instrument, before: float, after: float) -> None:
     judge = Quarantine()
-    assert passed(instrument, ticker(before), ticker(after), ticker(after * 1.01), judge=judge) == [True, False, True]
+    ticks = ticker(before), ticker(after), ticker(after * 1.01), ticker(after), ticker(after)
+    assert passed(instrument, *ticks, judge=judge) == [True, False, False, True, True]
     assert judge.confirmed == 1
 
 
 def test_s6_two_wrong_ticks_that_disagree_confirm_nothing() -> None:
-    assert passed(INDEX, ticker(25000), ticker(250), ticker(2_500_000), ticker(25000)) == [True, False, False, True]
+    ticks = ticker(25000), ticker(250), ticker(2_500_000), ticker(250), ticker(250), ticker(25000)
+    assert passed(INDEX, *ticks) == [True, False, False, False, False, True]
+
+
+def test_s6_an_index_beyond_its_circuit_breaker_is_never_believed() -> None:
+    judge, known = Quarantine(), line(INDEX)
+    known.previous_close = 25000.0
+    assert not any(judge.passes(ticker(2_500_000.0), known, 0.1 * number) for number in range(10))
+    assert judge.passes(ticker(24800.0), known, 2.0)
+    assert judge.bad_prices == 10
+
+
+def test_s6_a_jump_that_its_own_packet_denies_is_never_believed() -> None:
+    wrong = [full(1000.0, after_s=number, day=10.0) for number in range(10)]
+    assert passed(OPTION, full(10.0, day=10.0), *wrong, full(10.0, after_s=11, day=10.0)) == [
+        True,
+        *[False] * 10,
+        True,
+    ]
 
 
 def test_an_option_of_paise_may_become_one_of_rupees_at_once() -> None:
@@ -109,9 +126,10 @@ def test_a_side_of_the_book_may_empty_and_fill_again() -> None:
 
 def test_s6_an_older_trade_than_ours_waits_and_is_believed_if_it_is_repeated() -> None:
     judge = Quarantine()
-    ticks = ticker(25000), ticker(25000, -3600), ticker(25000, 1), ticker(25000, -60), ticker(25000, -59)
-    assert passed(INDEX, *ticks, judge=judge) == [True, False, True, False, True]
-    assert (judge.backwards, judge.confirmed) == (3, 1)
+    back = ticker(25000, -60), ticker(25000, -59), ticker(25000, -58)
+    ticks = ticker(25000), ticker(25000, -3600), ticker(25000, 1), *back
+    assert passed(INDEX, *ticks, judge=judge) == [True, False, True, False, False, True]
+    assert (judge.backwards, judge.confirmed) == (4, 1)
 
 
 def test_s6_trades_ahead_of_time_and_old_trades_of_an_index_are_dropped_where_the_time_is_known() -> None:
@@ -128,18 +146,12 @@ def test_s6_trades_ahead_of_time_and_old_trades_of_an_index_are_dropped_where_th
 
 
 def test_one_trade_of_the_future_that_passed_cannot_shut_out_the_present() -> None:
-    assert passed(INDEX, ticker(25000, 86400), ticker(25000), ticker(25001)) == [True, False, True]
+    ticks = ticker(25000, 86400), ticker(25000), ticker(25001), ticker(25002), ticker(25003)
+    assert passed(INDEX, *ticks) == [True, False, False, True, True]
 
 
 def test_s6_a_first_price_outside_of_its_own_day_waits() -> None:
     assert passed(OPTION, full(1000.0, day=10.0), full(10.0, day=10.0), full(10.05, day=10.0)) == [False, True, True]
-
-
-def test_s6_a_first_price_of_an_index_far_from_the_close_before_waits() -> None:
-    judge, known = Quarantine(), line(INDEX)
-    known.previous_close = 25000.0
-    assert not judge.passes(ticker(250.0), known, 0.0)
-    assert judge.passes(ticker(24800.0), known, 0.1)
 
 
 def test_prices_on_both_sides_of_a_long_silence_are_not_compared() -> None:
@@ -150,10 +162,11 @@ prices = st.floats(-10, 3e6, width=32) | st.sampled_from([0.0, float("nan"), flo
 
 
 @given(st.lists(st.tuples(prices, st.integers(-100, 100)), max_size=30))
-def test_s6_whatever_comes_two_ticks_that_agree_always_pass(wire: list[tuple[float, int]]) -> None:
+def test_s6_whatever_came_before_three_ticks_that_agree_always_pass(wire: list[tuple[float, int]]) -> None:
     judge, known = Quarantine(), line(INDEX)
     for number, (price, after_s) in enumerate(wire):
         judge.passes(ticker(price, after_s), known, 0.1 * number)
     judge.passes(ticker(25000.0, 200), known, 100.0)
-    assert judge.passes(ticker(25001.0, 201), known, 101.0)
+    judge.passes(ticker(25001.0, 201), known, 101.0)
     assert judge.passes(ticker(25002.0, 202), known, 102.0)
+    assert judge.passes(ticker(25003.0, 203), known, 103.0)
