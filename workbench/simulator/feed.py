@@ -85,7 +85,7 @@ class FeedHub:
         self.has_plan: Callable[[], bool] = lambda: True
         self.faults: FaultBook | None = None
         self.connections: list[Connection] = []
-        self._cache: dict[tuple[str, int], bytes] = {}
+        self._cache: dict[tuple[str, int, int], bytes] = {}
         self._board: Board | None = None
         self._connected = 0
 
@@ -276,7 +276,8 @@ class FeedHub:
             await connection.send(self._packet(board, listed, mode))
 
     def _packet(self, board: Board, listed: Listed, mode: int) -> bytes:
-        key = (listed.instrument.security_id, mode)
+        # A client that subscribes between a second and its push must not get the packet of the second before.
+        key = (listed.instrument.security_id, mode, board.second)
         found = self._cache.get(key)
         if found is None:
             found = self._cache[key] = pack(board, listed, mode)
