@@ -70,7 +70,7 @@ class Stand:
     """A keeper with everything it tells."""
 
     def __init__(self, keeping: Keeping = FAST) -> None:
-        self.now = NOW
+        self.now, self.clock_reads = NOW, 0
         self.maker = Maker()
         self.keeping = keeping
         self.seen: list[str] = []
@@ -85,7 +85,7 @@ class Stand:
         self.keeper = TokenKeeper(
             value,
             self.maker,
-            now=lambda: self.now,
+            now=self.clock,
             hold_until=lambda _: self.needed,
             on_alarm=lambda level, text: self.alarms.append((level, text)),
             keeping=self.keeping,
@@ -94,6 +94,10 @@ class Stand:
         self.keeper.on_state(lambda good, reason: self.states.append((good, reason)))
         self.keeper.start()
         return self.keeper
+
+    def clock(self) -> datetime:
+        self.clock_reads += 1
+        return self.now
 
     def loud(self, level: str) -> list[str]:
         return [text for each, text in self.alarms if each == level]
@@ -191,6 +195,11 @@ def test_a_renewal_that_gains_nothing_is_not_repeated_at_once(stand: Stand) -> N
     keeper = stand.start(ending(1))
     until(lambda: keeper.renewals == 1)
     until(lambda: any("less than two hours" in text for text in stand.loud("warning")))
+    checks = stand.maker.checks
+    keeper.refused("a late one")
+    until(lambda: stand.maker.checks > checks and keeper.is_good)
+    reads = stand.clock_reads
+    until(lambda: stand.clock_reads > reads + 10)  # further turns have been made
     assert len(stand.maker.asked) == 1
 
 

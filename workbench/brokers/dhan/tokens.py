@@ -128,7 +128,7 @@ class TokenKeeper:
         self._asked = False
         self._closed = False
         self._trouble = _Trouble()
-        self._taken_at = self._stubborn_at = float("-inf")
+        self._taken_at = self._stubborn_at = self._ahead_not_before = float("-inf")
         self.renewals = 0
         self._thread = threading.Thread(target=self._run, name="dhan-token", daemon=True)
 
@@ -220,7 +220,7 @@ class TokenKeeper:
         if time.monotonic() >= self._trouble.not_before:
             if not self.is_good:
                 self._examine()
-            elif asked or self._is_due():
+            elif asked or (self._is_due() and time.monotonic() >= self._ahead_not_before):
                 self._replace(is_alive=True)
         elif not self.is_good:
             self._look_elsewhere()
@@ -314,7 +314,7 @@ class TokenKeeper:
             callback(made.value)
         if self._is_due():
             # It ends as early as the former one did: nothing is gained by asking again and again.
-            self._pause(self._keeping.backoff_s[1])
+            self._ahead_not_before = time.monotonic() + self._keeping.backoff_s[1]
         until = f", good until {self._ends_at:%Y-%m-%d %H:%M}" if self._ends_at else ""
         self._alarm("info", f"{how}{until}")
 
