@@ -203,6 +203,7 @@ class EngineProcess:
                 self.runner.lanes.look(TakeSnapshot(reason="order socket connected"))
 
         wires = self.venue.wires
+        self.watch.counters = lambda: wires.feed.counters
         self._run_beside(wires.market.run(self._on_quote, on_state))
         self._run_beside(wires.updates.run(self._on_order, on_orders_state))
         if not await until(connected, 10):

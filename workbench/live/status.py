@@ -72,6 +72,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
             "alive": book.feed_alive and system.watch.connected,
             "age_s": _round(system.watch.age_s),
             "reason": book.feed_reason or ("" if system.watch.connected else system.watch.reason),
+            "counters": dict(system.watch.counters()),
         },
         "order_socket": {"up": system.watch.orders_connected, "reason": system.watch.orders_reason},
         "token_hours_left": _round(system.token_hours_left()),

@@ -36,6 +36,11 @@ class FeedWatch:
         still: there only the connection counts.
     monotonic : callable
         Wire time.
+
+    Attributes
+    ----------
+    counters : callable
+        What the feed counted, by name: packets, ticks, and what was dropped or held back.
     """
 
     def __init__(self, stale_after_s: float | None = 5.0, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -50,6 +55,7 @@ class FeedWatch:
         self._are_due: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
         self.held: dict[str, str] = {}
+        self.counters: Callable[[], Mapping[str, int]] = dict
 
     @property
     def last_quote_at(self) -> float | None:

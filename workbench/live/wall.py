@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 
@@ -18,6 +19,7 @@ from workbench.core.errors import UnknownFact, WorkbenchError
 from workbench.core.messages import BrokerOrder, Message, OrderUpdated, QuoteReceived, TimerBeat
 from workbench.core.ports import Clock
 from workbench.core.session import Calendar, Session
+from workbench.live.quote_gate import QuoteGate
 from workbench.live.schedule import EXPORT_AFTER_CLOSE, PRE_OPEN_LEAD
 from workbench.live.system import MARKET
 
@@ -68,14 +70,15 @@ class WallBeat:
     ) -> None:
         self._clock, self._calendar, self._every_s = clock, calendar, every_s
         self._enqueue, self._on_second = enqueue, on_second
+        self.gate = QuoteGate(lambda quote: enqueue(QuoteReceived(quote=quote)))
         self._on_state, self._on_trouble = on_state, on_trouble
         self._state: tuple[str, date | None] = ("", None)
         self._not_before = float("-inf")
         self.beats = 0
 
     def take_quote(self, quote: Quote) -> None:
-        """Hand a quote on."""
-        self._enqueue(QuoteReceived(quote=quote))
+        """Hand a quote on; behind, only the newest of its instrument."""
+        self.gate.take(quote, time.monotonic())
 
     def take_order(self, order: BrokerOrder) -> None:
         """Hand an order update on."""
