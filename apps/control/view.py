@@ -300,6 +300,10 @@ def stop_line(item: Json, mode: str) -> tuple[str, Tone]:
         return "no fill yet, so no stop yet", Tone.WARN
     if item.get("state") == "exiting":
         return f"leaving now, was {level} · order {order_id}", Tone.WARN
+    if item.get("state") == "carried":
+        return f"{level} · stays over the night; the stop goes to Dhan again at the open", Tone.WARN
+    if item.get("state") == "expiring":
+        return "left to expire: it is booked at its settlement price", Tone.WARN
     if where == "at_broker" and stop is not None:
         broker = "at Dhan" if mode == "live" else "at Dhan (simulated)"
         return f"{level} · {broker} · order {order_id}", Tone.GOOD
