@@ -85,8 +85,12 @@ class Book:
         return next((position for position in live if not position.exit_reason), live[0] if live else None)
 
     def all_of(self, deployment: str) -> list[Position]:
-        """All live positions of a deployment, oldest first: an entry may have become several."""
-        return [item for item in self.positions.values() if item.is_live and item.plan.deployment == deployment]
+        """All live positions of a deployment, oldest first: an entry may have become several.
+
+        What is left to expire is not among them: no order can change it, and it stands in nobody's way.
+        """
+        live = [item for item in self.positions.values() if item.is_live and item.plan.deployment == deployment]
+        return [item for item in live if item.state is not PositionState.EXPIRING]
 
     def orders_of(self, position_id: str) -> list[Order]:
         """All orders of a position, oldest first."""

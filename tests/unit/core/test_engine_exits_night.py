@@ -360,6 +360,16 @@ def test_a_settlement_that_is_told_a_day_late_is_booked_and_the_broker_is_not_co
     assert (stand.position.exit_price, stand.position.state) == (Decimal(100), PositionState.CLOSED)
 
 
+def test_what_is_left_to_expire_stands_in_nobodys_way() -> None:
+    stand = on_expiry_day()
+    stand.go_to("15:30:00")
+    stand.now = at("10:00:00", AFTER)
+    stand.tell(DayBegan(day=AFTER))
+    assert stand.position.state is PositionState.EXPIRING
+    assert stand.book.live_of("SCALP_ATM") is None
+    assert stand.book.live_positions() == [stand.position]
+
+
 def test_a_settlement_that_comes_before_the_close_books_nothing() -> None:
     stand = on_expiry_day()
     stand.tell(SettlementTold(symbol="NIFTY", expiry=NEXT, price=Decimal(15800)))

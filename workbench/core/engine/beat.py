@@ -34,6 +34,7 @@ def on_beat(turn: Turn) -> None:
             _watch(turn, position, new_minute=new_minute)
         elif position.state is PositionState.CARRIED:
             day_end.resume(turn, position)
+            steering.steer(turn, position.position_id)
             _warn_of_naked(turn, turn.book.positions[position.position_id])
         elif position.state is PositionState.EXITING:
             _chase(turn, position)
