@@ -87,7 +87,7 @@ def _of_the_market(patient: Patient) -> list[Finding]:
         return [_not_right("broker", error, Blocks.PAPER)]
     findings = [
         _run("sessions", lambda: _sessions(patient.calendar, day), Blocks.LIVE),
-        _run("instrument master", lambda: _master(patient.data, patient.calendar, day), Blocks.LIVE),
+        _run("instrument master", lambda: _master(patient, day), Blocks.LIVE),
     ]
     secrets, places = patient.config.secrets, patient.places
     try:
@@ -160,9 +160,10 @@ def _sessions(known: Calendar, day: date) -> str:
     return f"{present}; next session of NSE F&O: {following.date}{note}"
 
 
-def _master(data: Path, known: Calendar, day: date) -> str:
-    folder = data / "instruments"
-    newest = newest_master(folder)
+def _master(patient: Patient, day: date) -> str:
+    folder, known = patient.data / "instruments", patient.calendar
+    # A simulator lists other contracts than Dhan, in a file of its own.
+    newest = newest_master(folder, "practice" if patient.places.is_simulated else "dhan")
     way_out = "workbench up fetches the day's at its start; if that fails, check the connection to images.dhan.co"
     if newest is None:
         raise WorkbenchError(f"no instrument master in {folder}; {way_out}")
@@ -174,12 +175,12 @@ def _master(data: Path, known: Calendar, day: date) -> str:
     return f"of {newest}"
 
 
-def newest_master(folder: Path) -> date | None:
-    """Give the day of the newest instrument master of Dhan's in a folder; it stands in the file's name."""
+def newest_master(folder: Path, source: str) -> date | None:
+    """Give the day of the newest instrument master of a source in a folder; it stands in the file's name."""
     days = []
-    for file in folder.glob("dhan-????-??-??.csv"):
+    for file in folder.glob(f"{source}-????-??-??.csv"):
         with contextlib.suppress(ValueError):  # 2026-99-99 is somebody else's file
-            days.append(date.fromisoformat(file.stem.removeprefix("dhan-")))
+            days.append(date.fromisoformat(file.stem.removeprefix(f"{source}-")))
     return max(days, default=None)
 
 

@@ -39,7 +39,7 @@ def healthy() -> Iterator[RunningSimulator]:
 def patient(simulator: RunningSimulator, data: Path, *, mode: Mode = Mode.LIVE, token: str | None = None) -> Patient:
     folder = data / "instruments"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"dhan-{DAY}.csv").write_text("x", encoding="utf-8")
+    (folder / f"practice-{DAY}.csv").write_text("x", encoding="utf-8")
     secrets = Secrets(dhan_client_id=simulator.client_id, dhan_access_token=token or simulator.token)
     return Patient(
         data=data,
@@ -146,8 +146,8 @@ def test_s9_a_clock_that_is_five_seconds_off_is_named_and_stops_nothing(
 def test_s13_a_stale_master_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:
     sick = patient(healthy, tmp_path)
     folder = tmp_path / "instruments"
-    (folder / f"dhan-{DAY}.csv").rename(folder / f"dhan-{DAY - timedelta(days=3)}.csv")
-    (folder / f"practice-{DAY}.csv").write_text("x", encoding="utf-8")
+    (folder / f"practice-{DAY}.csv").rename(folder / f"practice-{DAY - timedelta(days=3)}.csv")
+    (folder / f"dhan-{DAY}.csv").write_text("x", encoding="utf-8")
     found = only_fault(examine(sick))
     assert (found.name, found.blocks) == ("instrument master", Blocks.LIVE)
     assert f"older than trading day {DAY}" in found.detail and "workbench up fetches" in found.way_out
@@ -155,7 +155,7 @@ def test_s13_a_stale_master_is_named_with_the_way_out(healthy: RunningSimulator,
 
 def test_s13_a_missing_master_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:
     sick = patient(healthy, tmp_path)
-    (tmp_path / "instruments" / f"dhan-{DAY}.csv").unlink()
+    (tmp_path / "instruments" / f"practice-{DAY}.csv").unlink()
     found = only_fault(examine(sick))
     assert found.name == "instrument master" and "no instrument master in" in found.detail
 
