@@ -151,14 +151,20 @@ class FeedSupervisor:
         await self._ask(now)
 
     def take_status(self, segment: Segment) -> None:
-        """Compare a change of the market's status, as the feed tells it, with our calendar (fault S11)."""
+        """Compare a change of the market's status, as the feed tells it, with our calendar (fault S11).
+
+        Dhan does not say what the status is now, so only the moment can be judged: around a session there are many
+        changes (pre-open, auction, post-close), in its midst there is none but a halt.
+        """
         now, session = self._market_now(), self._session()
-        points = () if session is None else (session.open, session.spot_end, session.close)
-        if any(abs(now - point) <= _STATUS_SLACK for point in points):
+        if session is None:
+            expected, level = "no session today", Level.WARNING
+        elif session.open + _STATUS_SLACK < now < session.spot_end - _STATUS_SLACK:
+            expected, level = f"a session from {session.open:%H:%M} to {session.close:%H:%M}", Level.ALARM
+        else:
             return
-        expected = "no session today" if session is None else f"{session.open:%H:%M} to {session.close:%H:%M}"
         self._notifier.send(
-            Level.ALARM.value,
+            level.value,
             f"Dhan tells at {now:%H:%M:%S} that the status of {segment.value} changed, but the calendar says "
             f"{expected}: trading may have been halted or the session moved; see the exchange's notice",
         )
