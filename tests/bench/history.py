@@ -45,7 +45,7 @@ def measure(size: Size) -> Iterator[Figure]:
             [sys.executable, "-m", "tests.bench.candle_server", *(f"{since}:{until}" for since, until in spans)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             cwd=Path(__file__).resolve().parents[2],
         ) as server,
     ):

@@ -4,7 +4,8 @@ Dhan says "there is nothing" with an error code that also says "your parameters 
 words decide where the code does not, and a caller that gets nothing at all for an instrument must doubt its own
 question.
 
-Invariant: only what passes by itself (pace, trouble at Dhan's, silence) is asked again, at most three times in all.
+Invariant: only what passes by itself (pace, trouble at Dhan's, silence) is asked again, and only once: the transport
+has tried before.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from workbench.core.errors import BrokerUnavailable
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 _FIRST_WAIT_S = 0.3
 # Worth another try: rate limits and Dhan's own trouble.
 _PASSING = frozenset({"DH-904", "DH-908", "DH-909", "800", "805"})

@@ -3,7 +3,7 @@
 Dhan stamps a candle with the true UTC second of its open (a daily one with midnight in India), unlike the live feed,
 whose stamps are Indian wall time. Bars leave here in Asia/Kolkata, a daily bar named by its session's open.
 
-Invariants: a window is asked with at most three requests and gives bars of that window only; a candle that is not over,
+Invariants: a window is asked at most twice and gives bars of that window only; a candle that is not over,
 or outside every session of the calendar, is never given; a failure is told, never an empty frame.
 """
 

@@ -36,7 +36,8 @@ SPREAD_S = 0.2
 """Seconds from one request to the next at five a second."""
 
 YEARS_BACK = 5
-_SILENT_IN_A_ROW = 5
+SILENT_IN_A_ROW = 5
+"""After so many windows without a usable answer the rest is not asked."""
 
 Progress = Callable[[int, int], None]
 """Called with the windows that are done and those planned."""
@@ -202,7 +203,7 @@ class HistoryFetch:
             verdict = self._take(run, window, outcome)
             silent = silent + 1 if verdict is Verdict.SILENT else 0
             progress(done, len(planned))
-            if verdict is Verdict.SHUT or silent >= _SILENT_IN_A_ROW:
+            if verdict is Verdict.SHUT or silent >= SILENT_IN_A_ROW:
                 run.report.stopped = run.report.symbols[window.place].failed[-1]
                 outcomes.close()
                 return

@@ -38,7 +38,7 @@ from workbench.data.expired_options import (
     stitch,
 )
 from workbench.data.gaps import NOTES_FOLDER, windows
-from workbench.data.history_fetch import SPREAD_S, WORKERS, Progress
+from workbench.data.history_fetch import SILENT_IN_A_ROW, SPREAD_S, WORKERS, Progress
 from workbench.data.work import Spread, work_off
 
 
@@ -198,11 +198,15 @@ class ExpiredOptionsFetch:
             workers=self._workers,
             spread=self._spread,
         )
+        silent = 0
         for count, ((unit, step), outcome) in enumerate(outcomes, start=1):
             report.requests += 1
             frame = _usable(report, f"{unit.name} step {step:+d}", outcome)
             show(count, len(jobs))
+            silent = silent + 1 if frame is None else 0
             if frame is None:
+                if silent >= SILENT_IN_A_ROW:
+                    report.stopped = report.stopped or report.failed[-1]
                 if report.stopped:
                     outcomes.close()
                     break

@@ -117,7 +117,7 @@ def test_refusals_are_told_apart() -> None:
     silent = Api(remarks="timed out")
     with pytest.raises(BrokerUnavailable, match="try again"):
         read_chain(silent, NIFTY, EXPIRY, pause=lambda _: None)
-    assert len(silent.asked) == 3
+    assert len(silent.asked) == 2
 
 
 def test_expiries_are_dates_in_order() -> None:
