@@ -12,6 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response, WebSocket, WebSocketDisconnect
@@ -21,7 +22,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench import __version__
 from workbench.core.errors import WorkbenchError
-from workbench.core.messages import AccountFrozen, AlertAction, AlertReceived, Operator, OperatorOrdered
+from workbench.core.messages import (
+    AccountFrozen,
+    AlertAction,
+    AlertReceived,
+    Operator,
+    OperatorOrdered,
+    PositionSettled,
+    SettlementTold,
+)
 from workbench.live import status as views
 from workbench.live.guard import Guard
 from workbench.live.metrics import CONTENT_TYPE, LagMeter, registry_of, text_of
@@ -63,6 +72,14 @@ class ReportBody(_Body):
     """The day to export; today without one."""
 
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+
+
+class SettlementBody(_Body):
+    """At which price of the underlying (rupees) the exchange settled contracts of an expiry."""
+
+    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9&-]{1,20}$")]
+    expiry: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    price: Annotated[str, Field(pattern=r"^\d{1,7}(\.\d{1,4})?$")]
 
 
 def create_app(system: LiveSystem, lag: LagMeter | None = None) -> FastAPI:
@@ -207,6 +224,10 @@ def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
         order = OperatorOrdered(command=Operator.CLOSE, target=position_id, reason=given.reason, who=given.who)
         return await _order(system, order)
 
+    @router.post("/api/settlement")
+    async def settlement(body: SettlementBody) -> dict[str, Any]:
+        return await _settle(system, body)
+
     @router.post("/api/preview")
     async def show(body: ButtonBody) -> dict[str, Any]:
         return preview(system, choose_deployment(system, body.deployment), button(body.action))
@@ -275,6 +296,19 @@ async def _has_gone(socket: WebSocket, seconds: float) -> bool:
                     return True
     except TimeoutError:
         return False
+
+
+async def _settle(system: LiveSystem, body: SettlementBody) -> dict[str, Any]:
+    try:
+        told = SettlementTold(symbol=body.symbol, expiry=date.fromisoformat(body.expiry), price=Decimal(body.price))
+    except ValueError:
+        raise HTTPException(422, f"{body.expiry} is no date") from None
+    decision = await system.runner.put(told)
+    settled = [item.position_id for item in decision.events if isinstance(item, PositionSettled)]
+    if not settled:
+        reason = f"nothing of {body.symbol} {body.expiry} is left to expire"
+        raise HTTPException(409, f"{reason}; see GET /live/positions")
+    return {"status": "done", "settled": settled}
 
 
 async def _order(system: LiveSystem, order: OperatorOrdered) -> dict[str, Any]:
