@@ -17,7 +17,7 @@ from workbench.core.exits import leaving_price
 from workbench.core.money import ZERO
 from workbench.core.order import Order
 from workbench.core.pnl import charges_so_far
-from workbench.core.position import Position, Protection
+from workbench.core.position import Position, PositionState, Protection
 from workbench.live.edges import DecisionLine, TradeRow
 from workbench.live.system import LiveSystem
 
@@ -84,12 +84,18 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "halt_reason": book.halt_reason,
         "frozen": list(book.frozen),
         "faults": list(system.runner.faults),
-        "naked": [view["id"] for view in live if view["protection"] == Protection.NONE.value and view["units"]],
+        "naked": [view["id"] for view in live if _is_naked(view)],
         "deployments": deployment_views(system),
         "notices": [dict(notice) for notice in list(system.notices())[-20:]],
         "alarms": alarm_views(system),
         "reconciled_at": None if book.last_reconciled is None else book.last_reconciled.at.isoformat(),
     }
+
+
+def _is_naked(view: dict[str, Any]) -> bool:
+    """Held and without a stop; a stop ends with its day, so at night and after expiry there is none to have."""
+    is_out_of_hours = view["state"] in (PositionState.CARRIED.value, PositionState.EXPIRING.value)
+    return bool(view["protection"] == Protection.NONE.value and view["units"] and not is_out_of_hours)
 
 
 def alarm_views(system: LiveSystem) -> list[dict[str, Any]]:
