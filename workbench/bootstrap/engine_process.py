@@ -31,7 +31,7 @@ from workbench.core.deployment import Deployment
 from workbench.core.engine import Engine, EngineConfig
 from workbench.core.errors import BadInput, BrokerUnavailable
 from workbench.core.legs import Listings
-from workbench.core.messages import BrokerOrder, Operator, OperatorOrdered, TakeSnapshot
+from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
 from workbench.data.dhan_history import DhanHistory
 from workbench.live.admin_token import admin_token
 from workbench.live.alerts import AlertDesk
@@ -205,7 +205,7 @@ class EngineProcess:
         wires = self.venue.wires
         self.watch.counters = lambda: wires.feed.counters
         self._run_beside(wires.market.run(self._on_quote, on_state))
-        self._run_beside(wires.updates.run(self._on_order, on_orders_state))
+        self._run_beside(wires.updates.run(self.mover.take_order, on_orders_state))
         if not await until(connected, 10):
             raise BrokerUnavailable(f"the market feed did not connect in 10 s: {self.watch.reason}")
         return f"{wires.feed.url}: quotes and order updates"
@@ -290,14 +290,17 @@ class EngineProcess:
             on_state=self._on_market_state,
         )
         self.mover: Mover = self.venue.mover(moved)
+        self.watch.on_worse = self._judge_at_once
 
     def _on_quote(self, quote: Quote, received: float) -> None:
         self.watch.saw_quote(received, quote.key)
         self.source.on_quote(quote)
         self.mover.take_quote(quote)
 
-    def _on_order(self, order: BrokerOrder) -> None:
-        self.mover.take_order(order)
+    def _judge_at_once(self) -> None:
+        judged = self.watch.judge(market_open=self.system.market_open)
+        if judged is not None:
+            self.runner.enqueue(judged)
 
     def _run_beside(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))

@@ -41,6 +41,10 @@ class FeedWatch:
     ----------
     counters : callable
         What the feed counted, by name: packets, ticks, and what was dropped or held back.
+    held : dict
+        Why entries are held back besides, by what holds them.
+    on_worse : callable
+        Called when the feed is lost or a hold comes, so that it is judged at once and not at the next beat.
     """
 
     def __init__(self, stale_after_s: float | None = 5.0, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -55,6 +59,7 @@ class FeedWatch:
         self._are_due: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
         self.held: dict[str, str] = {}
+        self.on_worse: Callable[[], None] = lambda: None
         self.counters: Callable[[], Mapping[str, int]] = dict
 
     @property
@@ -88,6 +93,8 @@ class FeedWatch:
     def feed_state(self, up: bool, reason: str) -> None:
         """Note that the feed connected or was lost."""
         self.connected, self.reason = up, reason
+        if not up:
+            self.on_worse()
 
     def orders_state(self, up: bool, reason: str) -> None:
         """Note that the order socket connected or was lost."""
@@ -108,6 +115,7 @@ class FeedWatch:
         Unlike a HALT it ends by itself with its cause, and no person has to find out that it may.
         """
         self.held[what] = reason
+        self.on_worse()
 
     def let_go(self, what: str) -> None:
         """Take a hold away."""

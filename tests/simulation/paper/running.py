@@ -7,7 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -32,11 +32,12 @@ SENTENCE = "I trade real money on 001"
 class Up(RunningWorkbench):
     """One `workbench up` in a folder of its own, whose settings a test may write."""
 
-    def __init__(self, folder: Path, dhan: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, dhan: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.data = folder / "data"
         self.engine_port, self.simulator_port, self.panel_port = free_port(), free_port(), free_port()
         self.folder = folder
-        self.env = environment(folder, dhan, self.engine_port, self.simulator_port, self.panel_port)
+        ports = (self.engine_port, self.simulator_port, self.panel_port)
+        self.env = {**environment(folder, dhan, *ports), **(env or {})}
         self.log = folder / "up.log"
         command = [sys.executable, "-m", "workbench", "up", *arguments, "--no-panel"]
         with self.log.open("w", encoding="utf-8") as log:
