@@ -100,10 +100,10 @@ def daily_master(
     MasterOutcome
         A failure is an outcome with a reason, never an exception.
     """
-    job = _job(folder, day, url, underlyings, source="dhan")
-    outcome = _outcome(job, refresh=refresh, limit_s=limit_s)
-    if outcome.master is None and refresh and job.full.exists():
-        kept = _outcome(job, refresh=False, limit_s=limit_s)
+    job = replace(_job(folder, day, url, underlyings, source="dhan"), refresh=refresh)
+    outcome = _outcome(job, limit_s)
+    if outcome.master is None and job.full.exists():
+        kept = _outcome(replace(job, offline=True), limit_s)
         if kept.master is not None:
             said = f"the master of {day} could not be fetched again, the day's earlier one stays: {outcome.reason}"
             return replace(kept, findings=(said, *kept.findings))
@@ -120,7 +120,7 @@ def practice_master(
     job = _job(folder, day, url, underlyings, source="practice")
     for path in (job.full, job.part):
         path.unlink(missing_ok=True)
-    return _outcome(replace(job, compare=False), refresh=True, limit_s=limit_s)
+    return _outcome(replace(job, compare=False, refresh=True), limit_s)
 
 
 def _job(folder: Path, day: date, url: str, underlyings: Collection[str], *, source: str) -> MasterJob:
@@ -129,9 +129,9 @@ def _job(folder: Path, day: date, url: str, underlyings: Collection[str], *, sou
     return MasterJob(folder=str(folder), source=source, day=day.isoformat(), url=url, underlyings=names)
 
 
-def _outcome(job: MasterJob, *, refresh: bool, limit_s: float) -> MasterOutcome:
+def _outcome(job: MasterJob, limit_s: float) -> MasterOutcome:
     day = date.fromisoformat(job.day)
-    answer = _done_elsewhere(replace(job, refresh=refresh), limit_s)
+    answer = _done_elsewhere(job, limit_s)
     if "reason" in answer:
         return MasterOutcome(day=day, reason=_refusal(job, str(answer["reason"])))
     try:

@@ -15,17 +15,22 @@ import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import WorkbenchError
+from workbench.core.errors import CorruptData, WorkbenchError
+from workbench.core.session import IST
 from workbench.data.master_check import install_master, verify_master
 from workbench.data.master_download import download_master
 from workbench.data.master_file import layout_of, opened, underlying_of
 
 KEPT_DAYS = 5
 """Files of so many days stay; older ones are deleted."""
+
+MORNING = time(8, 0)
+"""What was fetched earlier on a day may still be yesterday's list. The broker does not publish when it makes the new
+one; the exchange's own contract files are there by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,8 @@ class MasterJob:
     underlyings : tuple of str
     refresh : bool
         Fetch though the day's file is there.
+    offline : bool
+        Use the day's file or none.
     compare : bool
         Compare the number of rows with the last good file.
     """
@@ -52,6 +59,7 @@ class MasterJob:
     url: str
     underlyings: tuple[str, ...]
     refresh: bool = False
+    offline: bool = False
     compare: bool = True
 
     @property
@@ -94,7 +102,7 @@ def prepare(job: MasterJob) -> dict[str, Any]:
         What was fetched is not to be trusted.
     """
     day = date.fromisoformat(job.day)
-    fetched = job.refresh or not job.full.exists()
+    fetched = not job.offline and (job.refresh or not job.full.exists() or _is_early(job.full, day))
     if fetched:
         arrived = job.full.with_name(f".{job.full.name}.{os.getpid()}.part")
         try:
@@ -102,6 +110,9 @@ def prepare(job: MasterJob) -> dict[str, Any]:
             # Never compared with today's own file: a refresh may repair one that was cut.
             before = _last_rows(job, day) if job.compare else None
             facts = install_master(arrived, job.full, underlyings=job.underlyings, previous_rows=before or 0, on=day)
+        except CorruptData as error:
+            # The person knows where it came from, and not the name of a file that is gone by now.
+            raise CorruptData(str(error).replace(str(arrived), f"the file from {job.url}")) from error
         finally:
             arrived.unlink(missing_ok=True)
         _facts_path(job.full).write_text(json.dumps({"rows": facts.rows}) + "\n", encoding="utf-8")
@@ -110,6 +121,12 @@ def prepare(job: MasterJob) -> dict[str, Any]:
         facts = verify_master(job.full, underlyings=job.underlyings, on=day)
     _cut_out(job.full, job.part, frozenset(job.underlyings))
     return {"fetched": fetched, "facts": facts.to_dict()}
+
+
+def _is_early(full: Path, day: date) -> bool:
+    """Say whether the file was made before the morning of its day, which has come by now."""
+    morning = datetime.combine(day, MORNING, IST).timestamp()
+    return full.stat().st_mtime < morning <= datetime.now(tz=IST).timestamp()
 
 
 def _last_rows(job: MasterJob, day: date) -> int | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pytest
 
 from workbench.core.errors import CorruptData
+from workbench.core.session import IST
 from workbench.data.instruments import InstrumentMaster, lot_findings
 from workbench.data.master_day import daily_master, practice_master
 from workbench.testing.wire_stub import WireStub, http
@@ -65,6 +67,21 @@ def test_the_day_is_fetched_once_and_then_read_from_its_file(stub: WireStub, tmp
     again = daily_master(tmp_path, DAY, f"{stub.url}/master.csv", ["NIFTY"])
     assert (again.fetched, len(again.required())) == (False, 201)
     assert len(stub.requests) == 1
+
+
+def test_a_file_of_the_small_hours_is_fetched_again_in_the_morning(stub: WireStub, tmp_path: Path) -> None:
+    serve(stub, GOOD)
+    url = f"{stub.url}/master.csv"
+    assert daily_master(tmp_path, DAY, url, ["NIFTY"]).fetched
+    early = datetime.combine(DAY, time(0, 30), IST).timestamp()
+    os.utime(tmp_path / f"dhan-{DAY}.csv", (early, early))
+    stub.replies.append(http(503, b"busy", kind="text/plain"))
+    kept = daily_master(tmp_path, DAY, url, ["NIFTY"])
+    assert len(kept.required()) == 201
+    assert "HTTP 503" in kept.findings[0]
+    serve(stub, GOOD)
+    assert daily_master(tmp_path, DAY, url, ["NIFTY"]).fetched
+    assert not daily_master(tmp_path, DAY, url, ["NIFTY"]).fetched
 
 
 def test_contracts_that_expired_before_the_day_are_not_in_it(stub: WireStub, tmp_path: Path) -> None:
@@ -178,3 +195,18 @@ def test_s13_a_lot_that_changed_under_an_open_position_is_found(stub: WireStub, 
     assert "lots of 75; the day's master says 65" in found[0]
     assert "as id 9" in lot_findings([replace(held, security_id="9")], master)[0]
     assert "does not list it" in lot_findings([held], InstrumentMaster([]))[0]
+
+
+@pytest.mark.shared
+def test_a_real_master_goes_the_whole_way(stub: WireStub, tmp_path: Path, shared_data: Path) -> None:
+    real = gzip.decompress(
+        (shared_data / "dhan-master" / "devswapnil1995-api-scrip-master-detailed.csv.gz").read_bytes()
+    )
+    serve(stub, real)
+    outcome = daily_master(tmp_path, DAY, f"{stub.url}/master.csv", ["NIFTY", "RELIANCE"])
+    assert (outcome.rows, outcome.reason) == (9_469, "")
+    assert outcome.required().find("reliance").security_id == "2885"
+    serve(stub, b"".join(real.splitlines(keepends=True)[:3000]))
+    reason = daily_master(tmp_path, NEXT, f"{stub.url}/master.csv", ["RELIANCE"]).reason
+    assert "more than 20 %" in reason
+    assert f"the file from {stub.url}/master.csv" in reason
