@@ -58,6 +58,7 @@ class FeedWatch:
         self._ticking: dict[str, float | None] = {}
         self._are_due: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
+        self._was_lost = False
         self.held: dict[str, str] = {}
         self.on_worse: Callable[[], None] = lambda: None
         self.counters: Callable[[], Mapping[str, int]] = dict
@@ -122,14 +123,18 @@ class FeedWatch:
         self.held.pop(what, None)
 
     def judge(self, *, market_open: bool) -> FeedChecked | None:
-        """Say whether the feed came alive or went stale since the last call; None where nothing changed."""
+        """Say whether the feed came alive or went stale since the last call; None where nothing changed.
+
+        A connection that was lost and made again between two calls has come alive too: ticks are missing.
+        """
         age = self.age_s
         stale = self.stale_after_s is not None and market_open and (age is None or age > self.stale_after_s)
         held = next(iter(self.held.values()), "")
         alive = self.connected and not stale and not held
-        if alive == self._judged:
+        if alive == self._judged and not (alive and self._was_lost):
             return None
         self._judged = alive
+        self._was_lost = self._was_lost and not alive
         reason = "" if alive else held or (self.reason if not self.connected else f"no quote for {age or 0:.0f} s")
         return FeedChecked(alive=alive, age_s=age or 0.0, reason=reason)
 

@@ -200,6 +200,14 @@ def test_s3_a_liquid_instrument_that_is_silent_makes_the_feed_stale_though_other
     assert world.alive(), "the index has ended for the day, its options have not"
 
 
+def test_a_feed_that_was_lost_and_is_back_before_anybody_looked_has_a_gap() -> None:
+    world = trading()
+    world.watch.feed_state(False, "closed by the server")
+    world.watch.feed_state(True, "")
+    assert world.alive(), "told again, so that bars with missing ticks are repaired"
+    assert world.alive() is None
+
+
 # --- S8 ---------------------------------------------------------------------------------------------------------
 
 
