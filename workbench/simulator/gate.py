@@ -144,13 +144,14 @@ class FaultGate:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         stream = {"/feed": "feed", "/order-update": "updates"}.get(str(scope["path"]), "")
-        scope[LINE] = Line(getattr(send, "__self__", None))
+        line = scope[LINE] = Line(getattr(send, "__self__", None))
         refused = frozenset({FaultKind.FEED_REFUSED_429})
         if stream and self.faults.take(refused, lambda each: each.match == stream, f"upgrade of {stream}"):
             await receive()
             headers = [(b"content-type", b"text/plain")]
             await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": b"Too many requests"})
+            line.end_handshake()
             return
         await self.app(scope, receive, send)
 
@@ -269,6 +270,11 @@ class Line:
             return
         self._protocol.stop_keepalive()
         self._transport.set_protocol(_Deaf(self._protocol))
+
+    def end_handshake(self) -> None:
+        """Say that the upgrade was answered: the server would report a refusal as an application that went away."""
+        if self._protocol is not None:
+            self._protocol.handshake_complete = True
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -6,7 +6,8 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import time
 from typing import Any
@@ -70,6 +71,15 @@ class Client:
                 await asyncio.sleep(0.02)
 
 
+@contextmanager
+def heard_by(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let the test hear the server's own log, which goes no further up than to itself."""
+    log = logging.getLogger("uvicorn")
+    log.addHandler(caplog.handler)
+    yield
+    log.removeHandler(caplog.handler)
+
+
 def pressed(plan: FaultPlan) -> list[Fault]:
     """Press a day of faults into minutes: one every six market seconds, each with short real times."""
     faults = []
@@ -111,7 +121,7 @@ def test_every_kind_strikes_and_the_book_adds_up(seed: int, caplog: pytest.LogCa
         await asyncio.gather(*streams, return_exceptions=True)
         return client
 
-    with caplog.at_level(logging.WARNING), running_simulator() as sim:
+    with caplog.at_level(logging.WARNING), running_simulator() as sim, heard_by(caplog):
         client = asyncio.run(work(sim))
         assert {each["kind"] for each in sim.fired()} == {each.value for each in HEALING}
         assert {each["number"] for each in sim.fired()} >= set(range(1, len(plan.faults) + 1))
