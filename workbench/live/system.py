@@ -94,6 +94,7 @@ class FeedWatch:
     def feed_state(self, up: bool, reason: str) -> None:
         """Note that the feed connected or was lost."""
         self.connected, self.reason = up, reason
+        self._was_lost = self._was_lost or not up
         if not up:
             self.on_worse()
 
