@@ -81,13 +81,17 @@ def data_fetch_options(args: argparse.Namespace) -> int:
 
 def data_chain(args: argparse.Namespace) -> int:
     """``workbench data chain``."""
-    from workbench.bootstrap.history import DataDesk
+    from workbench.bootstrap.history import DataDesk, chain_table
 
     desk, expiry = DataDesk.open(), day(args.expiry, "--expiry")
     if args.expiries:
         listed = [each.isoformat() for each in desk.expiries(args.underlying)]
         return _print(args, {"underlying": args.underlying, "expiries": listed})
-    return _print(args, desk.chain(args.underlying, expiry).to_dict())
+    chain = desk.chain(args.underlying, expiry)
+    if args.json:
+        return _print(args, chain.to_dict())
+    sys.stdout.write(chain_table(chain) + "\n")
+    return 0
 
 
 def backtest(args: argparse.Namespace) -> int:

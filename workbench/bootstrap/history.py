@@ -31,7 +31,7 @@ from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.session import IST
 from workbench.data.bar_store import BarStore
 from workbench.data.candles import CandleReader
-from workbench.data.chain import OptionChain, read_chain, read_expiries
+from workbench.data.chain import ChainSide, OptionChain, read_chain, read_expiries
 from workbench.data.expired_options import MOST_STEPS, RollingReader
 from workbench.data.fetch_report import FetchReport
 from workbench.data.history_fetch import SPREAD_S, YEARS_BACK, FetchOrder, HistoryFetch, Progress, Target
@@ -219,6 +219,27 @@ def progress_bar(*, shown: bool) -> Iterator[Progress]:
         yield show
     finally:
         bar.close()
+
+
+def chain_table(chain: OptionChain) -> str:
+    """Give a chain as a table for people; a dash is what is not there."""
+    head = ("oi", "iv %", "delta", "bid", "ask")
+    lines = [
+        f"{chain.underlying} {chain.expiry}, spot {chain.spot}; calls left, puts right",
+        "".join(f"{name:>9}" for name in head) + f"{'strike':>10}" + "".join(f"{name:>9}" for name in head[::-1]),
+    ]
+    for row in chain.rows:
+        call, put = _cells(row.ce), _cells(row.pe)[::-1]
+        cells = "".join(f"{cell:>9}" for cell in call) + f"{row.strike:>10}" + "".join(f"{cell:>9}" for cell in put)
+        lines.append(cells)
+    return "\n".join(lines)
+
+
+def _cells(side: ChainSide | None) -> list[str]:
+    if side is None:
+        return ["-"] * 5
+    prices = ["-" if price is None else str(price) for price in (side.bid, side.ask)]
+    return [str(side.oi), f"{side.iv_pct:.1f}", f"{side.delta:.2f}", *prices]
 
 
 def steps_of(text: str) -> int:

@@ -172,6 +172,10 @@ def test_the_command_line_fetches_shows_and_lists(
     assert json.loads(capsys.readouterr().out)["expiries"][0] == "2026-11-17"
     assert main(["data", "chain", "NIFTY", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) > 20
+    assert main(["data", "chain", "NIFTY"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("NIFTY 2026-11-17, spot ")
+    assert len({len(line) for line in table[1:]}) == 1
     assert main(["data", "fetch-options", "NIFTY", "--expiry", "2026-11-09", "--strikes", "ATM±1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["requests"] == 6
     assert main(["data", "fetch", "NOSUCH", "--json"]) == 2
