@@ -188,6 +188,7 @@ def _running(commands: Commands) -> None:
     simulator = _command(commands, "simulator", "simulator", "Dhan's wire on 127.0.0.1, with a market of its own")
     simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED, recorded:SYMBOL:DAY or mirror")
     simulator.add_argument("--speed", default="1")
+    simulator.add_argument("--port", type=int, help="another port than the configured one")
     simulator.add_argument("--free-run", action="store_true", help="let time run by itself, to play Dhan")
     simulator.add_argument("--faults", metavar="FILE", help="a file of faults, or seed:SEED[:RATE an hour]")
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")

@@ -33,13 +33,13 @@ def run(args: argparse.Namespace) -> int:
     from workbench.simulator.exchange import Simulator, SimulatorConfig
     from workbench.simulator.server import serve
 
-    server = load().server
+    port = args.port or load().server.simulator_port
     if args.market == MIRROR:
-        _run_mirror(args, server.simulator_port)
+        _run_mirror(args, port)
         return 0
     config = SimulatorConfig(speed=read_speed(args.speed), free_run=args.free_run)
     simulator = Simulator(make_market(args.market), calendar(), contract_table(), charge_table(), config)
-    serve(simulator, port=server.simulator_port, plan=read_faults(args.faults))
+    serve(simulator, port=port, plan=read_faults(args.faults))
     return 0
 
 
