@@ -34,6 +34,7 @@ from workbench.data.candles import CandleReader
 from workbench.data.chain import ChainSide, OptionChain, read_chain, read_expiries
 from workbench.data.expired_options import MOST_STEPS, RollingReader
 from workbench.data.fetch_report import FetchReport
+from workbench.data.gaps import SourceHoles
 from workbench.data.history_fetch import SPREAD_S, YEARS_BACK, FetchOrder, HistoryFetch, Progress, Target
 from workbench.data.instruments import InstrumentMaster, symbol_in
 from workbench.data.master_day import daily_master, practice_master
@@ -130,6 +131,7 @@ class DataDesk:
             again=wish.again,
             replace=wish.replace,
         )
+        self._claim()
         reader = CandleReader(self._client.api, calendar(), self._now)
         fetch = HistoryFetch(reader, self.store, calendar(), self._now, spread_s=self._spread_s)
         return fetch.run(order, progress)
@@ -145,6 +147,7 @@ class DataDesk:
     ) -> OptionsFetch:
         """Fetch an expired expiry into the store, contract by contract; see `workbench.data.options_fetch`."""
         expired = expired_of(self._index(underlying), expiry, contract_table(), calendar(), self._now())
+        self._claim()
         reader = RollingReader(self._client.api, calendar())
         fetch = ExpiredOptionsFetch(reader, self.store, calendar(), spread_s=self._spread_s)
         return fetch.run(expired, steps=steps, again=again, progress=progress)
@@ -170,6 +173,9 @@ class DataDesk:
             return self._index(symbol_in(name) if name.strip().upper().startswith("IDX_I:") else name)
         except UnknownName:
             return self._master(symbol_in(name)).find(name)
+
+    def _claim(self) -> None:
+        SourceHoles(self.store.root).claim("a simulator" if self._places.is_simulated else "Dhan")
 
     def _index(self, symbol: str) -> Instrument:
         name = symbol.strip().upper()

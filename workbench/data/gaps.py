@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workbench.core.bars import Interval
-from workbench.core.errors import CorruptData
+from workbench.core.errors import BadInput, CorruptData
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Calendar, Session
 from workbench.data.bar_names import folder_name, symbol_name
@@ -118,6 +118,25 @@ class SourceHoles:
 
     def __init__(self, root: Path) -> None:
         self._root = root / NOTES_FOLDER
+
+    def claim(self, source: str) -> None:
+        """Say where the bars of this store are fetched from; made-up prices and the market's never mix.
+
+        Raises
+        ------
+        BadInput
+            Others were fetched before.
+        """
+        path = self._root / "source.txt"
+        before = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        if before and before != source:
+            raise BadInput(
+                f"{self._root.parent} holds bars fetched from {before}, and these would come from {source}: give them "
+                "a data folder of their own (WORKBENCH_DATA)"
+            )
+        if not before:
+            self._root.mkdir(parents=True, exist_ok=True)
+            path.write_text(source + "\n", encoding="utf-8")
 
     def of(self, symbol: str, interval: Interval) -> Mapping[date, int]:
         """Give the missing bars by day.

@@ -26,6 +26,7 @@ from workbench.core.errors import BadInput, UnknownName
 from workbench.core.instrument import InstrumentKind, Right
 from workbench.data.chain import read_expiries
 from workbench.data.dhan_history import DhanHistory
+from workbench.data.gaps import SourceHoles
 from workbench.data.snapshots import Detail, read_snapshots
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig
@@ -62,6 +63,15 @@ def test_an_index_is_fetched_up_to_the_last_whole_minute(desk: DataDesk, simulat
     assert opens[0].date() == date(2026, 11, 2)
     assert opens[-1] + timedelta(minutes=1) <= simulator.simulator.now < opens[-1] + timedelta(minutes=2)
     assert desk.fetch(FetchWish(names=["NIFTY"], start=date(2026, 11, 2))).requests == 0
+
+
+def test_made_up_prices_are_not_mixed_with_those_of_dhan(desk: DataDesk) -> None:
+    SourceHoles(desk.store.root).claim("Dhan")
+    with pytest.raises(BadInput, match="fetched from Dhan, and these would come from a simulator"):
+        desk.fetch(FetchWish(names=["NIFTY"], start=TODAY))
+    with pytest.raises(BadInput, match="WORKBENCH_DATA"):
+        desk.fetch_options("NIFTY", LAST_EXPIRY)
+    assert desk.store.symbols() == []
 
 
 def test_stored_bars_are_those_that_the_live_engine_reads(desk: DataDesk, client: DhanClient) -> None:
