@@ -13,6 +13,9 @@ from tests.unit.core.builders import CALL, DAY, INDEX_KEY, PUT, Master, Stand, a
 from workbench import reference
 from workbench.core.bars import Quote
 from workbench.core.charges import Exchange, exercise_line
+from workbench.core.engine import Engine
+from workbench.core.engine.day_end import is_settled_in_shares
+from workbench.core.engine.turn import Desk, Turn
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.messages import (
     AlertAction,
@@ -31,6 +34,7 @@ from workbench.core.messages import (
 from workbench.core.order import OrderState, Product, Purpose
 from workbench.core.plan import Distance, Exits, Overnight, Plan
 from workbench.core.position import PositionState, Protection
+from workbench.core.session import Calendar
 from workbench.core.signal import Side
 
 A = AlertAction
@@ -445,6 +449,27 @@ def test_an_option_of_a_share_is_out_the_day_before_and_not_entered_on_its_expir
     assert any("settled in shares" in each.text for each in stand.of(Notify))
     late = of_a_share(NEXT)
     assert (late.fates("s"), late.book.decisions[-1].gate) == (["denied"], "exits")
+
+
+def test_without_a_known_next_session_nothing_stays() -> None:
+    stand = keeping()
+    session = reference.calendar().session(Segment.NSE_FNO, DAY)
+    assert session is not None
+    only_today = Calendar({(Segment.NSE_FNO, DAY): session}, (DAY.year,))
+    stand.engine = Engine(replace(stand.config, calendar=only_today))
+    stand.engine.recover(stand.events)
+    at_the_close(stand)
+    assert stand.position.exit_reason == "session_end"
+    assert any("next session is not known" in each.text for each in stand.of(Notify))
+
+
+def test_contracts_on_shares_are_settled_in_shares_and_unknown_ones_are_taken_to_be() -> None:
+    turn = Turn(Desk(config=Stand(master=Shares()).config), at("10:00:00"))
+    index_call, share = option(15700), Master().share
+    assert not is_settled_in_shares(turn, index_call)
+    assert not is_settled_in_shares(turn, share)
+    assert is_settled_in_shares(turn, replace(index_call, symbol="HDFCBANK"))
+    assert is_settled_in_shares(turn, replace(index_call, symbol="NOBODY"))
 
 
 def test_staying_over_the_night_needs_the_product_for_it() -> None:

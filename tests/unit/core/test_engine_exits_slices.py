@@ -18,7 +18,7 @@ from workbench.core.messages import (
     WriteKind,
 )
 from workbench.core.order import OrderState, OrderTicket
-from workbench.core.plan import Distance, OnOpposite, ScaleOut
+from workbench.core.plan import Distance, OnOpposite, ScaleOut, index_as_future
 from workbench.core.position import PositionState
 from workbench.core.signal import SignalValues
 
@@ -197,6 +197,17 @@ def test_with_one_lot_the_first_part_takes_all() -> None:
     take(stand)
     assert len(stand.book.positions) == 1
     assert stand.position.target == 130
+
+
+def test_parts_of_the_index_as_a_future_need_no_quote_of_their_own() -> None:
+    plan = index_as_future(lots=2, exits=replace(bracket("50", "90"), scale_out=(ScaleOut(at=points("40"), lots=1),)))
+    stand = Stand(replace(scalp(), plan=plan), limits=RICH)
+    stand.alert(A.BULLISH, "a", price=Decimal(15712))
+    for _ in range(2):
+        entry = stand.ticket("E")
+        stand.answer(entry)
+        stand.update(entry, 50, "15712")
+    assert [each.target for each in stand.book.positions.values()] == [15752, 15802]
 
 
 def test_a_part_above_the_freeze_quantity_is_sliced_too() -> None:

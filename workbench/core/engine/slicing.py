@@ -20,7 +20,7 @@ from workbench.core.messages import (
     PositionPlanned,
     Subscribe,
 )
-from workbench.core.money import Rounding, snap_to_tick
+from workbench.core.money import ZERO, Rounding, snap_to_tick
 from workbench.core.order import Order, OrderTicket, OrderType, Purpose
 from workbench.core.plan import Exits
 from workbench.core.signal import Side
@@ -60,10 +60,11 @@ def answered(turn: Turn, order: Order, *, taken: bool, why: str) -> None:
     if not taken and slicing.sent == 1:
         return  # nothing was entered, and that has its own word in the record
     reason = why if not taken else _why_not(turn, slicing)
-    quote = turn.desk.quotes.get(slicing.instrument.key)
-    if not reason and quote is not None:
-        _send(turn, slicing, quote.ask if slicing.side is Side.BUY else quote.bid)
+    price = _price_now(turn, slicing)
+    if not reason and price > 0:
+        _send(turn, slicing, price)
         return
+    reason = reason or "nobody quotes it"
     text = f"{slicing.sent - (not taken)} of {slicing.sent + len(slicing.left)} orders taken: {reason}"
     wish = slicing.wish
     turn.decide(wish.subject, wish.deployment.name, "entered", text, direction=wish.direction)
@@ -85,10 +86,17 @@ def _why_not(turn: Turn, slicing: Slicing) -> str:
     for position in book.positions.values():
         if slicing.group in (position.position_id, position.plan.group) and position.exit_reason:
             return f"it is being left: {position.exit_reason}"
-    quote = turn.desk.quotes.get(instrument.key)
-    if quote is None or quote.bid <= 0 or quote.ask <= 0:
-        return "nobody quotes it"
     return ""
+
+
+def _price_now(turn: Turn, slicing: Slicing) -> Decimal:
+    """Price at which it could be entered now; zero where nobody quotes both sides."""
+    quote = turn.desk.quotes.get(slicing.instrument.key)
+    if slicing.instrument.kind is InstrumentKind.SYNTHETIC:
+        return slicing.price if quote is None else quote.last
+    if quote is None or quote.bid <= 0 or quote.ask <= 0:
+        return ZERO
+    return quote.ask if slicing.side is Side.BUY else quote.bid
 
 
 def _send(turn: Turn, slicing: Slicing, price: Decimal) -> None:

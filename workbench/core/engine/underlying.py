@@ -58,12 +58,11 @@ def on_hourly_alert(turn: Turn, alert: AlertReceived) -> bool:
     """Let an hourly bar of the webhook stand in for our own while market data is dead; tell whether it was used."""
     if turn.book.feed_alive or alert.price is None:
         return False
-    before = alert.fired_at or turn.now
     key = turn.desk.underlying_key(alert.symbol)
     due = []
     for position_id in turn.desk.spots.get(key, ()):
         position = turn.book.positions[position_id]
-        reason = exits.hourly_due(position, alert.price) if _was_open(position, before) else ""
+        reason = exits.hourly_due(position, alert.price) if _was_open(position, alert.received_at) else ""
         if reason:
             due.append((position_id, reason))
     for position_id, reason in due:
