@@ -92,7 +92,8 @@ class DhanHistory:
         parts = []
         since = start
         while since < until:
-            to = min(since + timedelta(days=WINDOW_DAYS), until)
+            # The reader asks for a minute more, and 90 days and a minute would be refused.
+            to = min(since + timedelta(days=WINDOW_DAYS) - MINUTE.delta, until)
             parts.append(self._window(instrument, since, to))
             since = to
         minutes = pd.concat(parts)

@@ -107,7 +107,7 @@ def test_windows_are_at_most_90_days_and_overlap_without_doubles() -> None:
     assert frame.index.is_unique and frame.index.is_monotonic_increasing
     spans = [datetime.fromisoformat(end) - datetime.fromisoformat(start) for start, end in source.asked]
     assert len(spans) == 2
-    assert max(spans) <= timedelta(days=90, minutes=1)
+    assert max(spans) <= timedelta(days=90)
 
 
 def test_weekdays_without_a_session_are_dropped() -> None:
