@@ -1,6 +1,8 @@
 """P&L after charges, from fills alone: the one computation behind ledger, page and report."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 from workbench.core.charges import (
@@ -48,6 +50,13 @@ def charges_so_far(position: Position, table: ChargeTable) -> Decimal:
     return charges_of(charge_lines(position, table)).total if position.fills else ZERO
 
 
-def day_note(positions: Iterable[Position], table: ChargeTable) -> ContractNote:
-    """Bill a day: what the broker's contract note will say, with the rounding as a line of its own."""
-    return contract_note(charge_lines(position, table) for position in positions if position.fills)
+def day_note(positions: Iterable[Position], table: ChargeTable, on: date | None = None) -> ContractNote:
+    """Bill a day: what the broker's contract note will say, with the rounding as a line of its own.
+
+    Of a position that was carried over, the note of day `on` holds the fills of that day only; None takes all fills.
+    """
+    of_the_day = (
+        replace(position, fills=tuple(fill for fill in position.fills if on is None or fill.at.date() >= on))
+        for position in positions
+    )
+    return contract_note(charge_lines(position, table) for position in of_the_day if position.fills)

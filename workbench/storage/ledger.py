@@ -24,6 +24,7 @@ from workbench.core.messages import (
     FillBooked,
     Message,
     PositionClosed,
+    PositionSettled,
 )
 from workbench.core.money import ZERO
 from workbench.core.order import OrderTicket
@@ -169,7 +170,7 @@ class DayLedger:
     @property
     def rounding(self) -> Decimal:
         """What the broker's note adds to the trades' charges by rounding STT and stamp once a day."""
-        return day_note(self.book.positions.values(), self._table).rounding
+        return day_note(self.book.positions.values(), self._table, self.day).rounding
 
     @property
     def open_charges(self) -> Decimal:
@@ -208,7 +209,11 @@ class DayLedger:
                 self._decided(event)
             case FillBooked():
                 position, order = self.book.positions[event.position_id], self.book.orders[event.correlation_id]
-                self._fills.append(_fill_row(event, order.ticket, position.plan.priced_by_model))
+                # Fills of a position that was carried over are told again with the new day, and belong to the old one.
+                if self.day is None or event.at.date() >= self.day:
+                    self._fills.append(_fill_row(event, order.ticket, position.plan.priced_by_model))
+            case PositionSettled():
+                self._fills.append(_settled_row(self.book.positions[event.position_id]))
             case PositionClosed():
                 self._closed(event)
             case _:
@@ -255,6 +260,23 @@ def _trade(position: Position, event: PositionClosed) -> Trade:
         net=event.net,
         reason=event.reason,
         priced_by_model=plan.priced_by_model,
+    )
+
+
+def _settled_row(position: Position) -> FillRow:
+    fill = position.fills[-1]
+    return FillRow(
+        position_id=position.position_id,
+        correlation_id=fill.correlation_id,
+        purpose="settlement",
+        instrument=position.plan.instrument.name,
+        side=fill.side.value,
+        quantity=fill.quantity,
+        price=fill.price,
+        reference_price=fill.price,
+        slippage=None,
+        time=fill.at,
+        priced_by_model=position.plan.priced_by_model,
     )
 
 

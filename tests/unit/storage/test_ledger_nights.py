@@ -1,0 +1,54 @@
+"""A night and an expiry in the ledger: each fill stands on its own day, and the trade on the day on which it ended."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests.unit.core.builders import CALL, Stand, at, scalp
+from tests.unit.core.test_engine_exits_night import NEXT, at_the_close, keeping, morning
+from workbench.core.messages import DayBegan, SettlementTold
+from workbench.core.pnl import day_note
+from workbench.core.ports import JournalEntry
+from workbench.reference import charge_table
+from workbench.storage.ledger import DayLedger
+
+
+def ledger_of(stand: Stand) -> DayLedger:
+    told = JournalEntry(seq=1, now=stand.now, account_id="practice", message=None, events=tuple(stand.events))
+    return DayLedger.of([told], charge_table())
+
+
+def test_a_carried_trade_has_its_fills_on_their_days_and_its_result_on_the_last() -> None:
+    stand = keeping()
+    at_the_close(stand)
+    first = ledger_of(stand)
+    assert ([each.purpose for each in first.fills], first.trades) == (["entry"], ())
+    morning(stand)
+    stand.now = at("09:15:00", NEXT)
+    stand.price(CALL, 118)
+    stand.update(stand.ticket("S"), 50, "104.5")
+    second = ledger_of(stand)
+    assert [each.purpose for each in second.fills] == ["stop"]
+    (trade,) = second.trades
+    assert trade.entry_time.date() < trade.exit_time.date() == NEXT
+    assert trade.net == stand.position.net == stand.book.realised()
+    whole = day_note(stand.book.positions.values(), charge_table())
+    of_two_days = [day_note(stand.book.positions.values(), charge_table(), on) for on in (None, NEXT)]
+    assert of_two_days[0].charges == whole.charges
+    assert of_two_days[1].charges.total < whole.charges.total
+    assert second.rounding == of_two_days[1].rounding
+
+
+def test_a_settlement_is_a_row_of_its_day() -> None:
+    stand = Stand(scalp())
+    stand.now = at("10:00:00", NEXT)
+    stand.tell(DayBegan(day=NEXT))
+    stand.spot(Decimal("15712.40"))
+    stand.price(CALL, 120)
+    stand.protected()
+    stand.go_to("15:30:00")
+    stand.tell(SettlementTold(symbol="NIFTY", expiry=NEXT, price=Decimal(15800)))
+    ledger = ledger_of(stand)
+    assert [(each.purpose, each.price) for each in ledger.fills] == [("entry", 120), ("settlement", 100)]
+    (trade,) = ledger.trades
+    assert (trade.reason, trade.exit_price, trade.net) == ("expired", 100, stand.position.net)
