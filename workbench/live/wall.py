@@ -101,9 +101,16 @@ class WallBeat:
         found = (market_state(self._session(now), now), now.date())
         if found == self._state or at < self._not_before:
             return
-        if found[0]:
+        before, day = self._state
+        slept_through = before in ("waiting", "open") and day != found[1]
+        if found[0] or slept_through:
             try:
-                await self._on_state(found[0], now)
+                if slept_through:
+                    # The close passed while this machine was shut: that day is ended before another begins.
+                    await self._on_state("closed", now)
+                    self._state = ("closed", day)
+                if found[0]:
+                    await self._on_state(found[0], now)
             except (WorkbenchError, OSError) as error:
                 log.error("the day %s cannot be opened: %s", found[1], error)
                 self._not_before = at + TRY_AGAIN_S

@@ -109,3 +109,31 @@ def test_a_day_is_waiting_then_open_then_closed_and_one_that_cannot_open_is_trie
     asyncio.run(run())
     assert states == [("open", "09:35"), ("closed", "15:41")]
     assert troubles == ["2026-11-16 cannot be opened: no master", "", ""]
+
+
+@pytest.mark.parametrize(("day", "then"), [(17, [("open", "17 09:30")]), (21, [])])
+def test_a_close_that_was_slept_through_is_made_up_for_before_the_next_day(
+    day: int, then: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = PracticeClock(datetime(2026, 11, 16, 15, 0, tzinfo=IST))
+    states: list[tuple[str, str]] = []
+
+    async def on_state(state: str, moment: datetime) -> None:
+        states.append((state, f"{moment:%d %H:%M}"))
+
+    async def sleep(_: float) -> None:
+        if clock.now().day == day:
+            raise asyncio.CancelledError
+        if states:
+            clock.set(datetime(2026, 11, day, 9, 30, tzinfo=IST))
+
+    async def run() -> None:
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        beat = WallBeat(
+            clock=clock, calendar=calendar(), enqueue=lambda _: None, on_second=lambda _: None, on_state=on_state
+        )
+        with suppress(asyncio.CancelledError):
+            await beat.run()
+
+    asyncio.run(run())
+    assert states == [("open", "16 15:00"), ("closed", f"{day} 09:30"), *then]
