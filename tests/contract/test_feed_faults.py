@@ -19,6 +19,7 @@ from workbench.core.instrument import Segment
 from workbench.core.messages import BrokerOrder
 from workbench.core.order import OrderState, OrderTicket, OrderType, Product, Purpose
 from workbench.core.signal import Side
+from workbench.core.super_order import SuperTicket
 from workbench.data.feed import DhanFeed
 from workbench.data.feed_wishes import FeedMode
 from workbench.live.feed_supervisor import FeedSupervisor, Patience
@@ -362,3 +363,44 @@ def test_s1_updates_that_are_dropped_leave_the_truth_in_the_book(simulator: Runn
     simulator.fault("updates_dropped", count=20)
     _, orders = bought(simulator, wait_for_fill=False)
     assert orders == []
+
+
+def test_legs_of_a_super_order_are_told_as_orders_without_our_id(simulator: RunningSimulator) -> None:
+    option = simulator.option()
+    broker = DhanBroker(
+        DhanClient(simulator.base_url, simulator.client_id, simulator.token, Endpoint.ORDERS),
+        lambda: simulator.simulator.now,
+    )
+    ask = simulator.quote(option).ask
+    ticket = SuperTicket(
+        correlation_id=new_id(),
+        instrument=option,
+        side=Side.BUY,
+        quantity=option.lot,
+        product=Product.INTRADAY,
+        price=ask + Decimal(5),
+        target_price=ask + Decimal(40),
+        stop_price=ask - Decimal(40),
+    )
+    orders: list[BrokerOrder] = []
+
+    async def scenario() -> tuple[str, int]:
+        updates = DhanOrderUpdates(simulator.updates_url, simulator.client_id, simulator.token)
+        task = asyncio.create_task(updates.run(orders.append, lambda *_: None))
+        async with asyncio.timeout(10):
+            while not simulator.simulator.updates.listeners:
+                await asyncio.sleep(0.005)
+            reply = await asyncio.to_thread(broker.supers.place, ticket)
+            await asyncio.to_thread(simulator.advance, 3)
+            while updates.legs < 2:
+                await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert updates.malformed == 0
+        return reply.order_id, updates.legs
+
+    entry, _ = asyncio.run(scenario())
+    assert {order.side for order in orders if order.order_id == entry} == {Side.BUY}
+    legs = [order for order in orders if order.order_id != entry]
+    assert {order.side for order in legs} == {Side.SELL}
+    assert {order.correlation_id for order in legs} == {""}
