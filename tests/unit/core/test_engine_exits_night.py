@@ -275,11 +275,23 @@ def no_bid(stand: Stand, instrument: Instrument = CALL) -> None:
 
 def test_nothing_is_carried_past_its_expiry() -> None:
     stand = on_expiry_day(product=Product.MARGIN, overnight=Overnight.KEEP)
-    stand.now = at("15:28:59", NEXT)
-    stand.price(CALL, 130)
+    session = reference.calendar().session(Segment.NSE_FNO, NEXT)
+    assert session is not None
+    stand.now = session.square_off_start - timedelta(seconds=1)
     stand.wait(1)
     assert (stand.position.state, stand.position.exit_reason) == (PositionState.EXITING, "session_end")
-    assert any("expires before" in each.text for each in stand.of(Notify))
+
+
+def test_what_was_carried_into_its_last_day_is_held_until_the_square_off() -> None:
+    stand = keeping()
+    at_the_close(stand)
+    morning(stand)
+    stand.now = at("09:15:00", NEXT)
+    stand.price(CALL, 118)
+    stand.go_to("12:00:00")
+    assert (stand.position.state, stand.position.exit_reason) == (PositionState.OPEN, "")
+    stand.go_to("15:17:00")
+    assert stand.position.exit_reason == "session_end"
 
 
 def test_a_bought_option_that_nobody_bids_for_is_left_to_expire_and_settled_with_its_tax() -> None:

@@ -45,13 +45,15 @@ def reason_to_leave(turn: Turn, position: Position) -> str:
     """Name the exit that the clock asks for, or "" for none; a position that may stay is carried here."""
     plan, limits = position.plan, turn.config.limits
     session = turn.desk.session_of(plan.instrument, turn.now.date())
-    stays = plan.overnight is not Overnight.SQUARE_OFF
+    # On its last day a contract goes with the day's own square-off: what is sold must not meet the last minute.
+    is_last_day = plan.instrument.expiry is not None and plan.instrument.expiry <= turn.now.date()
+    stays = plan.overnight is not Overnight.SQUARE_OFF and not is_last_day
     reason = exits.due(plan.exits, session, turn.now, limits.square_off_at, overnight=stays)
     if reason or session is None or not session.contains(turn.now):
         return reason
     if not stays:
         is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
-        return "session_end" if is_of_another_day else ""
+        return "session_end" if is_of_another_day and plan.overnight is Overnight.SQUARE_OFF else ""
     if turn.now < session.close - DECIDED_BEFORE_CLOSE:
         return ""
     against = _why_not_kept(turn, position)
