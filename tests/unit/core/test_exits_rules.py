@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.core.builders import CALL, at, option
 from workbench.core import exits
@@ -228,6 +230,14 @@ def test_a_plan_with_every_exit_reads_and_writes_itself() -> None:
         scale_out=(ScaleOut(at=points("10"), lots=1), ScaleOut(at=percent("25"), share=Decimal(50))),
     )
     assert plan_from_mapping(plan_to_mapping(plan)) == plan
+
+
+def test_the_plan_of_the_decision_page_is_one() -> None:
+    page = Path(__file__).parents[3] / "docs" / "decisions" / "0073-exits.md"
+    table = page.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0]
+    plan = plan_from_mapping(yaml.safe_load(table))
+    assert plan.exits.underlying is not None
+    assert plan.exits.scale_out[1].share == 50
 
 
 def test_an_exit_on_the_underlying_gets_a_disaster_stop_at_the_broker() -> None:
