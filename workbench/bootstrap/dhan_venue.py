@@ -80,14 +80,18 @@ class DhanVenue:
 
     def choose(self) -> tuple[Deployment, ...]:
         """Read the account's deployments; refuse what may not trade beyond practice."""
+        chosen = self._on_account()
+        for item in chosen:
+            refuse_beyond_practice(item)
+        return chosen
+
+    def _on_account(self) -> tuple[Deployment, ...]:
         chosen = tuple(item for item in promoted.load_all(self._data) if item.account == self.mode.value)
         if not chosen:
             raise BadInput(
                 f"no deployment is on the {self.mode.value} account; point one at it: "
                 f"workbench deployments NAME --account {self.mode.value}"
             )
-        for item in chosen:
-            refuse_beyond_practice(item)
         return chosen
 
     def begin(self) -> str:

@@ -4,7 +4,8 @@ The gate: a typed sentence, a fresh look at Dhan, a day whose hours are known, d
 alert keys, one lot in a deployment's first five sessions, and `dry_run` until it is switched off. Nothing remembers
 that live was on: whoever starts without the sentence gets exits only, and that only where a position is still open.
 
-Invariant: without the sentence no entry leaves; with `dry_run` nothing leaves at all.
+Invariants: without the sentence no entry leaves; with `dry_run` nothing leaves at all; while a position is open no
+refusal of the gate keeps the engine from watching it: then it starts with exits only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
-from workbench.bootstrap.dhan_venue import DhanVenue
+from workbench.bootstrap.dhan_venue import DhanVenue, refuse_beyond_practice
 from workbench.bootstrap.findings import Readiness, told
 from workbench.bootstrap.logging_in import needed_until
 from workbench.bootstrap.places import Places
@@ -28,7 +29,7 @@ from workbench.config import Mode as ConfigMode
 from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput
-from workbench.core.messages import Event, FillBooked, PositionPlanned
+from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
 from workbench.live.system import MARKET
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
@@ -78,6 +79,7 @@ class LiveVenue(DhanVenue):
         self.dry_run = config.dhan.dry_run
         self.account_id = account_of(config)
         self.id_prefix = "l"
+        self._exits_only = ["live was started without its sentence"] if permit.exits_only else []
 
     def choose(self) -> tuple[Deployment, ...]:
         """Read the live deployments; one that is new to live trades one lot."""
@@ -86,8 +88,14 @@ class LiveVenue(DhanVenue):
                 f"{self._permit.held} live positions are open, and with dry_run no exit would be sent for them; "
                 "set dhan.dry_run: false in workbench.yaml, or close them in Dhan's own app first"
             )
+        chosen = self._on_account()
+        for item in chosen:
+            try:
+                refuse_beyond_practice(item)
+            except BadInput as error:
+                self._restrict(str(error))
         lives = _fills_by_session(self._data, self.account_id)
-        return tuple(_careful(item, sum(item.name in names for names in lives)) for item in super().choose())
+        return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)
 
     def begin(self) -> str:
         """Take the time, and refuse a day whose hours are not known."""
@@ -95,7 +103,7 @@ class LiveVenue(DhanVenue):
         day = self.clock.now().date()
         session = calendar().session(MARKET, day)  # a year without rows raises, with the way out
         if session is not None and not session.times_confirmed:
-            raise BadInput(f"the hours of {day} are not confirmed; live trading is refused on it, use --mode paper")
+            self._restrict(f"the hours of {day} are not confirmed; live trading is refused on it, use --mode paper")
         return words + (", DRY RUN: nothing is sent" if self.dry_run else ", ORDERS ARE SENT")
 
     def log_in(self) -> str:
@@ -108,7 +116,8 @@ class LiveVenue(DhanVenue):
             needed_until=needed_until(calendar(), wall_clock()),
         )
         if stops := Readiness(mode=ConfigMode.LIVE, findings=findings).stops:
-            raise BadInput(f"live is not started: {told(stops)}")
+            self._restrict(f"live is not started: {told(stops)}")
+            return f"{words}; EXITS ONLY"
         return f"{words}; the doctor found nothing that stops live"
 
     async def connect(self, host: Host) -> None:
@@ -118,13 +127,21 @@ class LiveVenue(DhanVenue):
             self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed(),
             ears=self._ears(keeper),
         )  # fmt: skip
-        if self._permit.exits_only:
-            host.watch.hold("sentence", "live was started without its sentence: exits only")
+        if self._exits_only:
+            reason = f"exits only: {'; '.join(self._exits_only)}"
+            host.watch.hold("gate", reason)
+            host.notifier.send(Level.ALARM.value, reason)
         self._begin_beside(host, keeper, with_orders=True)
 
     def facts(self) -> dict[str, Any]:
         """Give what stands in the day's export about the market."""
         return {**super().facts(), "orders": self._places.name}
+
+    def _restrict(self, reason: str) -> None:
+        """Refuse to start; but what is open must be watched, so with an open position only entries are refused."""
+        if not self._permit.held:
+            raise BadInput(reason)
+        self._exits_only.append(reason)
 
 
 def account_of(config: Config) -> str:

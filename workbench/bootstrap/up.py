@@ -70,6 +70,10 @@ def _permitted(args: argparse.Namespace, config: Config) -> str:
 
     if args.mode == Mode.PAPER.value:
         PaperVenue(config, data_dir()).choose()
+        if config.secrets.dhan_client_id is not None:
+            held = live_start.open_positions(data_dir(), live_start.account_of(config))
+            if held:
+                show(f"CAUTION: {held} LIVE positions are open in the journal and paper does not watch them")
         return ""
     given = live_start.permit(config, data_dir(), args.confirm)
     live_start.LiveVenue(config, data_dir(), given).choose()

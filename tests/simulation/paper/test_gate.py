@@ -95,6 +95,16 @@ def test_a_year_without_sessions_is_refused(tmp_path: Path, monkeypatch: pytest.
         LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).begin()
 
 
+def test_p11_with_an_open_position_a_failed_gate_takes_entries_only(tmp_path: Path) -> None:
+    deploy(tmp_path, "live", key_sha256="")
+    with pytest.raises(BadInput, match="no alert key"):
+        LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    sending = Config.model_validate({"dhan": {"dry_run": False}, "secrets": {"dhan_client_id": "1000000001"}})
+    venue = LiveVenue(sending, tmp_path, Permit(sentence=SENTENCE, held=1), Places.dhan())
+    assert [item.name for item in venue.choose()] == [NAME]
+    assert ["no alert key" in reason for reason in venue._exits_only] == [True]
+
+
 def test_a_day_whose_hours_are_not_confirmed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = SimpleNamespace(times_confirmed=False)
     monkeypatch.setattr(live_start, "calendar", lambda: SimpleNamespace(session=lambda *_: session))
