@@ -18,6 +18,7 @@ from tests.simulation.paper.running import NAME, SENTENCE, Dhan, Up, deploy, env
 from workbench.core.messages import OrderSubmitted
 from workbench.core.order import Purpose
 from workbench.core.plan import NAMED_PLANS, Distance, Exits
+from workbench.simulator.addresses import Addresses
 from workbench.storage.journal import SqliteJournal
 
 pytestmark = pytest.mark.timeout(300)
@@ -114,6 +115,24 @@ def test_p11_a_restart_without_the_sentence_watches_what_is_open_and_enters_noth
             assert again.stop() == []
         done = engine(tmp_path, dhan.proxy.url)
         assert (done.returncode, "live needs its sentence" in done.stderr) == (2, True), "nothing is open any more"
+
+
+def test_p11_an_open_position_is_watched_though_the_doctor_would_refuse_the_start(tmp_path: Path) -> None:
+    far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
+    with playing_dhan() as dhan:
+        with live(dhan, tmp_path, SENDING, plan=far) as up:
+            up.buy()
+            up.wait("a stop at Dhan", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
+        simulator = dhan.simulator.simulator
+        dhan.simulator.call(lambda: setattr(simulator, "addresses", Addresses(allowed=False)))
+        dhan.simulator.call(lambda: setattr(simulator.doors, "addresses", simulator.addresses))
+        again = Up(tmp_path, dhan.proxy.url, "--mode", "live", "--confirm", SENTENCE)
+        try:
+            again.wait_open()
+            assert "registered address" in again.wait("a hold", lambda: _hold(again))
+            assert len(again.positions()) == 1
+        finally:
+            assert again.stop() == []
 
 
 def test_a_dry_run_is_refused_while_a_real_position_is_open(tmp_path: Path) -> None:
