@@ -294,6 +294,21 @@ def test_what_was_carried_into_its_last_day_is_held_until_the_square_off() -> No
     assert stand.position.exit_reason == "session_end"
 
 
+def test_what_expires_before_the_next_session_does_not_stay() -> None:
+    saturday = date(2022, 6, 18)
+    call = option(15700, expiry=saturday)
+    deployment = scalp(exits=STOP, product=Product.MARGIN, overnight=Overnight.KEEP)
+    stand = Stand(deployment, master=Master(expiries=(saturday,)))
+    stand.now = at("10:00:00", AFTER)
+    stand.tell(DayBegan(day=AFTER))
+    stand.spot(Decimal("15712.40"))
+    stand.price(call, 120)
+    stand.protected()
+    stand.go_to("15:29:00")
+    assert (stand.position.state, stand.position.exit_reason) == (PositionState.EXITING, "session_end")
+    assert any("expires before" in each.text for each in stand.of(Notify))
+
+
 def test_a_bought_option_that_nobody_bids_for_is_left_to_expire_and_settled_with_its_tax() -> None:
     stand = on_expiry_day()
     stand.go_to("15:29:29")
