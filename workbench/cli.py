@@ -165,7 +165,7 @@ def _deployments(commands: Commands) -> None:
     for name, text in (
         ("halt", "refuse every further entry; exits go on"),
         ("resume", "allow entries again"),
-        ("flatten", "leave every position now"),
+        ("flatten", "leave every position now, and halt entries"),
         ("unfreeze", "say that you have looked at the differences between broker and book"),
     ):
         _command(commands, name, "operate", text).set_defaults(action=name)
