@@ -38,7 +38,7 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_every_command_of_the_documents_is_one_that_exists(page: str, line: str) -> None:
-    words = shlex.split(line.replace("\\", "/"))
+    words = shlex.split(line.replace("\\", "/"), comments=True)
     words[0] = words[0].removeprefix(".venv/bin/").removeprefix(".venv/Scripts/")
     if words[0] == "workbench":
         assert hasattr(build_parser().parse_args(words[1:]), "command")
