@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from workbench.brokers.dhan.client import DhanClient
+from workbench.brokers.dhan.leaving import LONGEST_DELAY_S, Delays
 from workbench.brokers.dhan.pace import MARGIN_S, Bucket, Pace, Window
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.testing.wire_stub import WireStub, http
@@ -38,17 +39,22 @@ class Noted(Pace):
     def left(self, bucket: Bucket, turn_at: float) -> None:
         self.noted.append((bucket, turn_at))
 
+    def held_up(self, bucket: Bucket, left_at: float, delay_s: float) -> None:
+        assert 0 <= delay_s <= LONGEST_DELAY_S
+        assert left_at >= self.noted[-1][1]
+        self.noted.append((bucket, left_at))
 
-def test_each_read_tells_once_that_it_left_and_a_write_does_not(stub: WireStub) -> None:
+
+def test_each_read_tells_that_it_left_and_was_answered_and_a_write_does_not(stub: WireStub) -> None:
     stub.default = lambda _: http(200, {"data": {}, "status": "success"})
     pace = Noted()
     data = DhanClient(stub.url, "1000000001", "token", Endpoint.DATA, pace=pace)
     for _ in range(3):
         data.api.ticker_data({"NSE_EQ": [1]})
-    assert [bucket for bucket, _ in pace.noted] == [Bucket.QUOTE] * 3
+    assert [bucket for bucket, _ in pace.noted] == [Bucket.QUOTE] * 6
     orders = DhanClient(stub.url, "1000000001", "token", Endpoint.ORDERS, pace=pace)
     orders.api.cancel_order("11")
-    assert len(pace.noted) == 3
+    assert len(pace.noted) == 6
     assert len(stub.requests) == 4
 
 
@@ -71,3 +77,22 @@ def test_a_day_is_counted_by_turns_and_nothing_is_counted_twice() -> None:
         assert pace.read_turn(Bucket.DATA) == ""
         pace.left(Bucket.DATA, time.now)
     assert "3 data in a day" in pace.read_turn(Bucket.DATA)
+
+
+def test_a_read_that_was_held_up_is_counted_from_when_it_may_have_arrived() -> None:
+    time = Time()
+    pace = Pace({Bucket.DATA: (Window(limit=1, length_s=1.0),)}, clock=lambda: time.now, sleep=time.sleep)
+    assert pace.read_turn(Bucket.DATA) == ""
+    pace.left(Bucket.DATA, 1000.0)
+    pace.held_up(Bucket.DATA, 1000.0, 0.2)
+    assert pace.read_turn(Bucket.DATA) == ""
+    assert time.now == pytest.approx(1001.2 + MARGIN_S)
+
+
+def test_a_delay_is_what_a_request_took_longer_than_the_quickest_of_its_like() -> None:
+    delays = Delays()
+    assert delays.of("/charts/intraday", 0.3) == 0
+    assert delays.of("/charts/intraday", 0.35) == pytest.approx(0.05)
+    assert delays.of("/optionchain", 0.8) == 0
+    assert delays.of("/charts/intraday", 0.2) == 0
+    assert delays.of("/charts/intraday", 4.0) == LONGEST_DELAY_S

@@ -179,6 +179,12 @@ class Pace:
         with self._lock:
             self._buckets[bucket].move(turn_at, self.clock())
 
+    def held_up(self, bucket: Bucket, left_at: float, delay_s: float) -> None:
+        """Count a read that left at `left_at` from `delay_s` later on: it may have arrived only then."""
+        if delay_s > 0:
+            with self._lock:
+                self._buckets[bucket].move(left_at, left_at + delay_s)
+
     def refused(self, bucket: Bucket, *, sent_at: float, retry_after_s: float | None = None) -> None:
         """Note that the broker said "too fast" to a request that left at `sent_at` (monotonic).
 
@@ -250,15 +256,15 @@ class _Counter:
         for _, stamps in self.windows:
             stamps.append(now)
 
-    def move(self, turn_at: float, now: float) -> None:
-        """Put the last stamp that is not after `turn_at` to a later moment, in the windows where it matters."""
+    def move(self, counted_at: float, at: float) -> None:
+        """Put the last stamp that is not after `counted_at` to a later moment, in the windows where it matters."""
         for window, stamps in self.windows:
             if window.length_s > _SHORT_WINDOW_S:
                 continue
-            earlier = [stamp for stamp in stamps if stamp <= turn_at]
+            earlier = [stamp for stamp in stamps if stamp <= counted_at]
             if earlier:
                 stamps.remove(earlier[-1])
-                moved = sorted((*stamps, now))
+                moved = sorted((*stamps, at))
                 stamps.clear()
                 stamps.extend(moved)
 

@@ -28,7 +28,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from workbench.brokers.dhan.answers import Answer, Fate, error_of, says_token, says_too_fast
-from workbench.brokers.dhan.leaving import telling_adapter
+from workbench.brokers.dhan.leaving import Delays, telling_adapter
 from workbench.brokers.dhan.pace import Bucket, Pace
 from workbench.brokers.dhan.paths import Endpoint, bucket_of, is_asked_once, is_read, may_leave
 
@@ -94,6 +94,7 @@ class Transport:
         self.on_token_refused: Callable[[str], None] | None = None
         self._token_refused = ""
         self._lanes = threading.local()
+        self._delays = Delays()
         self.requests = 0
 
     def __repr__(self) -> str:
@@ -165,7 +166,7 @@ class Transport:
             if no_turn:
                 return Answer(fate=Fate.NOT_SENT, reason=f"{method} {bare}: {no_turn}")
             asked_at = self.pace.clock()
-            self._lanes.turn = (bucket, asked_at)
+            self._lanes.turn = (bucket, asked_at, bare)
             answer = self._send(method, path, body)
             self._lanes.turn = None
             pause_s = min(_RETRY_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_RETRY_PAUSE_S) * random.uniform(0.5, 1.0)
@@ -195,9 +196,18 @@ class Transport:
 
     def _left(self) -> None:
         """Count a read from the moment when it was written to the wire."""
-        turn: tuple[Bucket, float] | None = getattr(self._lanes, "turn", None)
+        turn: tuple[Bucket, float, str] | None = getattr(self._lanes, "turn", None)
         if turn is not None:
-            self.pace.left(turn[0], turn[1])
+            bucket, turn_at, path = turn
+            self.pace.left(bucket, turn_at)
+            self._lanes.turn = (bucket, self.pace.clock(), path)
+
+    def _answered(self) -> None:
+        """Count a read that was held up on its way from when it may have arrived."""
+        turn: tuple[Bucket, float, str] | None = getattr(self._lanes, "turn", None)
+        if turn is not None:
+            bucket, left_at, path = turn
+            self.pace.held_up(bucket, left_at, self._delays.of(path, self.pace.clock() - left_at))
 
     def _exchange(self, method: str, path: str, body: bytes | None, token: str) -> Answer:
         session = self._session()
@@ -247,7 +257,7 @@ class Transport:
         session: requests.Session | None = getattr(self._lanes, "session", None)
         if session is None:
             session = requests.Session()
-            adapter = telling_adapter(self._left)
+            adapter = telling_adapter(self._left, self._answered)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             # A proxy may be the way out with the registered address, but never the way to this machine.
