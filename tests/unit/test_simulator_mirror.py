@@ -15,6 +15,7 @@ from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.session import IST
 from workbench.live.mirror_link import facts_of
 from workbench.reference import calendar, charge_table, contract_table
+from workbench.simulator import SimulatorConfig
 from workbench.simulator.mirror import Forwarder, MirrorSimulator
 from workbench.simulator.mirror_server import read_instrument, read_quote
 
@@ -227,3 +228,17 @@ def test_the_first_word_names_the_day_also_one_that_is_past() -> None:
     fresh = MirrorSimulator(calendar(), contract_table(), charge_table(), date(2026, 11, 23))
     fresh.hear(NOON, alive=True)
     assert (fresh.day, fresh.now) == (DAY, NOON)
+
+
+def test_an_order_on_its_way_meets_the_quote_that_has_come_meanwhile() -> None:
+    slow = MirrorSimulator(
+        calendar(), contract_table(), charge_table(), DAY, SimulatorConfig(transit_s=0.05), Forwarder(3.0, Wire())
+    )
+    slow.learn([INDEX, CALL])
+    slow.hear(NOON, alive=True, quotes=[_spot("24010"), quote("99.95", "100.05")])
+    sent = order(slow, price=101)
+    assert state(slow, sent)[0] == "TRANSIT"
+    slow.hear(later(1), alive=True, quotes=[quote("100.30", "100.40")])
+    slow.desk.admit_transit()  # its door does this when its time on the way is over
+    assert state(slow, sent) == ("TRADED", 65)
+    assert slow.desk.trades[0].price == Decimal("100.40")

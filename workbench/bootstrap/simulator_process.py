@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ _FAULTS_AN_HOUR = 12.0
 
 MIRROR = "mirror"
 """The market that has no prices of its own: it shows what a paper engine forwards."""
+
+TRANSIT_S = 0.05
+"""Real seconds that a paper order is on its way: about what an order to Dhan takes, so that fills do not flatter."""
 
 if TYPE_CHECKING:
     from workbench.simulator.fault_plan import FaultPlan
@@ -49,8 +53,9 @@ def _run_mirror(args: argparse.Namespace, port: int) -> None:
     from workbench.simulator.mirror import MirrorSimulator
     from workbench.simulator.mirror_server import serve_mirror
 
-    capital = load().risk.capital
-    config = SimulatorConfig() if capital is None else SimulatorConfig(starting_funds=capital)
+    config = SimulatorConfig(transit_s=TRANSIT_S)
+    if (capital := load().risk.capital) is not None:
+        config = replace(config, starting_funds=capital)
     mirror = MirrorSimulator(calendar(), contract_table(), charge_table(), today(), config)
     serve_mirror(mirror, port=port, plan=read_faults(args.faults))
 

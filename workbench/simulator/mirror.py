@@ -273,7 +273,7 @@ class MirrorSimulator(Simulator):
         self.watch_the_silence()
         self.forwarder.spoke(alive=alive, reason=reason)
         self.watch_the_silence()
-        self.desk.admit_transit()
+        self._admit()
         self._go_to(moment)
         unknown = []
         for quote in quotes:
@@ -299,7 +299,12 @@ class MirrorSimulator(Simulator):
     def tick(self) -> None:
         """Do what the broker does without a quote: what was received reaches the exchange."""
         self.watch_the_silence()
-        self.desk.admit_transit()
+        self._admit()
+
+    def _admit(self) -> None:
+        # An order that is a while on its way meets the quotes that come meanwhile; its door admits it then.
+        if not self.config.transit_s:
+            self.desk.admit_transit()
 
     def facts(self) -> dict[str, object]:
         """Name the market; nothing here is priced by a model."""

@@ -60,6 +60,7 @@ def test_i6_an_alert_fills_at_a_forwarded_price_and_rests_its_stop_at_the_mirror
     status, answer = up.buy()
     assert (status, answer["status"]) == (200, "accepted"), answer
     up.wait("a stop at the mirror", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
+    up.wait("the stop to rest", lambda: ours(up)[1]["orderStatus"] == "PENDING")
     position = up.positions()[0]
     entry, stop = ours(up)[:2]
     assert (entry["orderStatus"], entry["filledQty"]) == ("TRADED", position["units"])
