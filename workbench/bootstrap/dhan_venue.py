@@ -86,6 +86,7 @@ class DhanVenue:
         return chosen
 
     def _on_account(self) -> tuple[Deployment, ...]:
+        self._ways()  # without a client id nothing else is worth reading
         chosen = tuple(item for item in promoted.load_all(self._data) if item.account == self.mode.value)
         if not chosen:
             raise BadInput(

@@ -89,6 +89,12 @@ def test_live_without_a_client_id_says_where_to_set_it(tmp_path: Path) -> None:
         permit(Config(secrets=Secrets()), tmp_path, SENTENCE)
 
 
+def test_paper_without_a_client_id_says_where_to_set_it(tmp_path: Path) -> None:
+    deploy(tmp_path, "paper")
+    with pytest.raises(BadInput, match="DHAN_CLIENT_ID"):
+        PaperVenue(Config(secrets=Secrets()), tmp_path, Places.dhan()).choose()
+
+
 def test_a_year_without_sessions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.bootstrap.dhan_venue.SystemClock", fixed(datetime(2031, 3, 3, 10, tzinfo=IST)))
     with pytest.raises(UnknownSession, match=r"sessions\.py"):
