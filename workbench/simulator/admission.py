@@ -70,8 +70,8 @@ def read_terms(body: dict[str, Any], listing: Listing) -> Terms | Refused:
     try:
         side = Side(str(body.get("transactionType")))
         order_type = WireType(str(body.get("orderType")))
-    except ValueError as unknown:
-        return Refused(message=f"Invalid request: {unknown}")
+    except ValueError:
+        return Refused(message="Missing required fields, bad values for parameters etc.")
     product, validity = str(body.get("productType")), str(body.get("validity"))
     if product not in _PRODUCTS or validity not in ("DAY", "IOC"):
         return Refused(message="Invalid productType or validity")

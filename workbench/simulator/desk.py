@@ -144,6 +144,8 @@ class Desk:
 
     def modify(self, order_id: str, body: dict[str, Any]) -> Answer:
         """Change an order that rests or is on its way; `quantity` is the total, and what is null stays."""
+        if not body:
+            return refusal(Refused(message="Missing required fields, bad values for parameters etc."))
         order = self._changeable(order_id)
         if isinstance(order, Refused):
             return refusal(order)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
+from workbench.core.instrument import Segment
 from workbench.simulator import charts, masters
 from workbench.simulator.admission import price_band
 from workbench.simulator.exchange import Simulator
@@ -15,6 +16,7 @@ from workbench.simulator.rest_orders import answer, read_body
 from workbench.simulator.rolling import rolling_option
 
 MOST_SNAPSHOTS = 1000
+_SEGMENTS = frozenset(each.value for each in Segment)
 
 
 def data_routes(simulator: Simulator) -> APIRouter:
@@ -64,8 +66,8 @@ def csv_answer(text: str) -> Response:
 def _snapshots(simulator: Simulator, kind: str, body: dict[str, Any]) -> tuple[int, Any]:
     if kind not in ("ltp", "ohlc", "quote"):
         return 404, {"status": 404, "error": "Not Found", "path": f"/v2/marketfeed/{kind}"}
-    # The broker's own library puts the client's id among the segments: what is no list is passed over.
-    asked = {segment: ids for segment, ids in body.items() if isinstance(ids, list)}
+    # The broker's own library puts the client's id among the segments: what names no segment is passed over (recorded).
+    asked = {segment: ids for segment, ids in body.items() if segment in _SEGMENTS and isinstance(ids, list)}
     if sum(len(ids) for ids in asked.values()) > MOST_SNAPSHOTS:
         return 400, {"status": "failed", "data": {"804": "Requested number of instruments exceeds limit"}}
     found: dict[str, dict[str, Any]] = {}

@@ -87,7 +87,7 @@ def test_r3_a_server_that_stays_broken_is_told_and_the_next_fetch_asks_the_rest(
 def test_r7_a_token_that_ends_stops_the_fetch_with_the_way_out(simulator: RunningSimulator, desk: DataDesk) -> None:
     simulator.fault("token_expired")
     report = desk.fetch(WISH)
-    assert "DH-901" in report.stopped
+    assert "DH-906 Invalid Token" in report.stopped
     assert "workbench doctor" in report.stopped
     assert simulator.token not in str(report.to_dict())
     assert stored(desk) == [0, 0]
