@@ -209,3 +209,10 @@ def test_recorded_answers_of_the_real_api_are_read(shared_data: Path) -> None:
     assert read[0].time == datetime(2025, 7, 7, 9, 25, 5, tzinfo=IST)
     [funds] = _bodies(folder / "funds.yml")
     assert funds_from_row(funds) == Decimal("115.64")
+
+
+@pytest.mark.parametrize(
+    ("leg", "tag"), [("STOP_LOSS_LEG", ""), ("TARGET_LEG", ""), ("ENTRY_LEG", "abc"), ("NA", "abc")]
+)
+def test_r18_a_leg_of_a_super_order_is_never_taken_for_its_entry(leg: str, tag: str) -> None:
+    assert order_from_row(ORDER | {"legName": leg}).correlation_id == tag

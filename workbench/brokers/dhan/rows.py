@@ -52,6 +52,7 @@ STATES: Mapping[str, OrderState] = MappingProxyType(
 )
 _SEGMENTS = MappingProxyType({"E": "EQ", "D": "FNO", "C": "CURRENCY", "M": "COMM"})
 _NO_REASON = frozenset({"CONFIRMED", "NA", "NR", "NULL", "NONE", "0"})
+_LEGS = frozenset({"TARGET_LEG", "STOP_LOSS_LEG"})
 _HAS_REASON = frozenset({OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED})
 
 
@@ -95,9 +96,11 @@ def order_from_row(row: Row) -> BrokerOrder:
     else:
         filled = units_of(low, "filledqty", missing=0)
     state = state_of(status, quantity, filled)
+    # A leg of a super order may carry its entry's tag; it is an order of its own and must not be taken for the entry.
+    is_leg = str(low.get("legname") or "").strip().upper() in _LEGS
     return BrokerOrder(
         order_id=text_of(low, "orderid"),
-        correlation_id=_tag(low.get("correlationid")),
+        correlation_id="" if is_leg else _tag(low.get("correlationid")),
         state=state,
         segment=text_of(low, "exchangesegment"),
         security_id=text_of(low, "securityid"),
