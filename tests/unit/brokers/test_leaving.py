@@ -8,7 +8,7 @@ import pytest
 
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.leaving import LONGEST_DELAY_S, Delays
-from workbench.brokers.dhan.pace import MARGIN_S, Bucket, Pace, Window
+from workbench.brokers.dhan.pace import DATA_MARGIN_S, Bucket, Pace, Window
 from workbench.brokers.dhan.transport import Endpoint
 from workbench.testing.wire_stub import WireStub, http
 
@@ -66,7 +66,7 @@ def test_the_next_turn_waits_from_the_moment_of_leaving() -> None:
     pace.left(Bucket.DATA, 1000.0)
     pace.left(Bucket.DATA, 1000.0)
     assert pace.read_turn(Bucket.DATA) == ""
-    assert time.now == pytest.approx(1001.4 + MARGIN_S)
+    assert time.now == pytest.approx(1001.4 + DATA_MARGIN_S)
 
 
 def test_a_day_is_counted_by_turns_and_nothing_is_counted_twice() -> None:
@@ -86,7 +86,7 @@ def test_a_read_that_was_held_up_is_counted_from_when_it_may_have_arrived() -> N
     pace.left(Bucket.DATA, 1000.0)
     pace.held_up(Bucket.DATA, 1000.0, 0.2)
     assert pace.read_turn(Bucket.DATA) == ""
-    assert time.now == pytest.approx(1001.2 + MARGIN_S)
+    assert time.now == pytest.approx(1001.2 + DATA_MARGIN_S)
 
 
 def test_a_delay_is_what_a_request_took_longer_than_the_quickest_of_its_like() -> None:

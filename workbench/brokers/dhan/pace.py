@@ -32,6 +32,8 @@ LOOK_PATIENCE_S = 5.0
 UNIQUE_S = 3.0
 # Windows are kept a little longer than they are: requests do not all take equally long to arrive.
 MARGIN_S = 0.03
+# Of candles and chains each request is counted from when it may have arrived (`left`, `held_up`), so little is left.
+DATA_MARGIN_S = 0.015
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 1.0, 60.0, 300.0
 _HALVED_S = 60.0
 _EXIT_PAUSE_S = 0.25
@@ -110,7 +112,12 @@ class Pace:
         self._sleep = sleep
         self._scale = scale
         self._lock = threading.Lock()
-        self._buckets = {bucket: _Counter(limits.get(bucket, ()), scale) for bucket in Bucket}
+        self._buckets = {
+            bucket: _Counter(
+                limits.get(bucket, ()), scale, margin_s=DATA_MARGIN_S if bucket is Bucket.DATA else MARGIN_S
+            )
+            for bucket in Bucket
+        }
         self._asked: dict[str, float] = {}
 
     @classmethod
@@ -222,7 +229,8 @@ class Pace:
 class _Counter:
     """The windows of one bucket and the broker's displeasure; its owner holds the lock."""
 
-    def __init__(self, windows: tuple[Window, ...], scale: float) -> None:
+    def __init__(self, windows: tuple[Window, ...], scale: float, *, margin_s: float = MARGIN_S) -> None:
+        self._margin_s = margin_s
         self._scale = scale
         # The oldest of the last `limit` stamps says when the window has room again.
         self.windows = [(each, deque[float](maxlen=each.limit)) for each in windows]
@@ -246,7 +254,7 @@ class _Counter:
                 continue
             allowed = window.limit if longest_s < float("inf") else self.allowed(window, share, now)
             if len(stamps) >= allowed:
-                left = stamps[-allowed] + window.length_s / self._scale + MARGIN_S - now
+                left = stamps[-allowed] + window.length_s / self._scale + self._margin_s - now
                 if left > need:
                     need, tightest = left, window
         return need, tightest
