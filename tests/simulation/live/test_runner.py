@@ -113,7 +113,7 @@ def test_an_order_is_on_the_disk_before_it_leaves(tmp_path: Path) -> None:
     assert seen == [True]
 
 
-def test_a_restart_knows_position_stop_and_target_and_sends_nothing_again(tmp_path: Path) -> None:
+def test_p1_a_restart_knows_position_stop_and_target_and_sends_nothing_again(tmp_path: Path) -> None:
     async def run() -> None:
         async with rig(tmp_path) as it:
             await bought(it)
@@ -162,7 +162,7 @@ def test_a_look_that_finds_all_as_it_was_is_not_journalled(tmp_path: Path) -> No
     asyncio.run(run())
 
 
-def test_an_unanswered_order_is_unknown_and_is_not_sent_again(tmp_path: Path) -> None:
+def test_r1_an_unanswered_order_is_unknown_and_is_not_sent_again(tmp_path: Path) -> None:
     def silent(ticket: OrderTicket) -> WriteReply:
         return WriteReply(outcome=Outcome.UNKNOWN, reason="no answer in 5 s")
 
@@ -197,7 +197,7 @@ def test_a_lane_that_breaks_leaves_the_order_unknown(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_slow_entry_does_not_hold_an_exit_up(tmp_path: Path) -> None:
+def test_s8_a_slow_entry_does_not_hold_an_exit_up(tmp_path: Path) -> None:
     async def run() -> None:
         async with rig(tmp_path) as it:
             entry = await bought(it)
@@ -232,7 +232,7 @@ class Brittle(Engine):
         return decision
 
 
-def test_a_fault_of_the_engine_freezes_the_account_and_keeps_its_book(tmp_path: Path) -> None:
+def test_p12_a_fault_of_the_engine_freezes_the_account_and_keeps_its_book(tmp_path: Path) -> None:
     async def run() -> None:
         Brittle.breaks = 1
         async with rig(tmp_path, make_engine=Brittle) as it:

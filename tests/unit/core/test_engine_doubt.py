@@ -55,7 +55,7 @@ def two_in_one_contract() -> Stand:
     return stand
 
 
-def test_two_positions_in_one_contract_leave_together_no_more_than_the_broker_holds() -> None:
+def test_r24_two_positions_in_one_contract_leave_together_no_more_than_the_broker_holds() -> None:
     stand = two_in_one_contract()
     rows = [stand.row(each, 50, 120) for each in stand.tickets("E")] + [stand.row(each) for each in stand.tickets("S")]
     stand.snapshot(*rows, held={CALL: 50})
@@ -91,7 +91,7 @@ def test_a_stop_that_is_not_in_the_brokers_book_any_more_is_an_alarm_and_is_not_
     assert len(stand.tickets()) == sent
 
 
-def test_a_quote_without_a_price_passes_no_stop_and_loses_no_money() -> None:
+def test_s6_a_quote_without_a_price_passes_no_stop_and_loses_no_money() -> None:
     stand = Stand()
     stand.protected()
     before = stand.engine.open_pnl()

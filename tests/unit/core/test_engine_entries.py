@@ -219,7 +219,7 @@ def test_after_a_halt_nothing_is_entered_and_exits_still_work() -> None:
     assert stand.fates("c") == ["entered"]
 
 
-def test_a_dead_feed_denies_entries_until_it_lives() -> None:
+def test_s3_a_dead_feed_denies_entries_until_it_lives() -> None:
     stand = Stand()
     stand.tell(FeedChecked(alive=False, age_s=9.0, reason="silence"))
     stand.alert(A.BULLISH, "a")
@@ -228,7 +228,7 @@ def test_a_dead_feed_denies_entries_until_it_lives() -> None:
     assert (stand.fates("a"), stand.fates("b")) == (["denied"], ["entered"])
 
 
-def test_a_closed_market_denies() -> None:
+def test_r21_a_closed_market_denies() -> None:
     stand = Stand(clock="09:10:00")
     stand.alert(A.BULLISH, "early")
     assert last_decision(stand).gate == "session"
@@ -375,7 +375,7 @@ def test_an_entry_that_is_refused_is_over_and_not_repeated(outcome: Outcome) -> 
     assert len(stand.tickets()) == 1
 
 
-def test_what_has_not_filled_in_time_is_taken_back_and_what_has_is_protected() -> None:
+def test_r16_what_has_not_filled_in_time_is_taken_back_and_what_has_is_protected() -> None:
     stand = Stand(scalp(lots=2))
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")
@@ -388,7 +388,7 @@ def test_what_has_not_filled_in_time_is_taken_back_and_what_has_is_protected() -
     assert (stand.position.state, stand.position.open_quantity) == (PositionState.OPEN, 50)
 
 
-def test_a_stop_grows_with_each_fill_of_the_entry() -> None:
+def test_r16_a_stop_grows_with_each_fill_of_the_entry() -> None:
     stand = Stand(scalp(lots=3))
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")
@@ -424,7 +424,7 @@ def test_what_fills_of_a_withdrawn_entry_is_left_at_once_and_never_protected() -
     assert stand.ticket("X").quantity == 50
 
 
-def test_a_fill_that_comes_after_the_end_of_an_entry_is_believed_and_protected() -> None:
+def test_s1_a_fill_that_comes_after_the_end_of_an_entry_is_believed_and_protected() -> None:
     stand = Stand()
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")
@@ -474,7 +474,7 @@ def test_contracts_near_the_money_are_watched_before_anybody_asks() -> None:
     assert option(16000).key in {each.instrument.key for each in stand.of(Subscribe)}
 
 
-def test_without_a_listed_option_the_wish_is_denied() -> None:
+def test_s14_without_a_listed_option_the_wish_is_denied() -> None:
     stand = Stand(master=Master(expiries=()))
     stand.alert(A.BULLISH, "n")
     assert (stand.fates("n"), last_decision(stand).gate) == (["denied"], "contract")

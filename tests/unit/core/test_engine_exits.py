@@ -87,7 +87,7 @@ def test_a_position_without_a_stop_leaves_by_an_order_of_its_own() -> None:
     assert stand.ticket("X").price == Decimal("125.00")
 
 
-def test_an_exit_is_chased_ever_further_until_it_fills() -> None:
+def test_r14_an_exit_is_chased_ever_further_until_it_fills() -> None:
     stand = Stand()
     stand.protected()
     stand.alert(A.TARGET_FLAT)
@@ -120,7 +120,7 @@ def test_an_exit_waits_for_a_stop_that_is_not_answered_yet() -> None:
     assert changes(stand)[-1].change.order_type is OrderType.LIMIT
 
 
-def test_an_order_that_used_its_changes_up_is_replaced_by_a_fresh_one() -> None:
+def test_r11_an_order_that_used_its_changes_up_is_replaced_by_a_fresh_one() -> None:
     stand = Stand()
     stand.protected()
     stand.alert(A.TARGET_FLAT)
@@ -136,7 +136,7 @@ def test_an_order_that_used_its_changes_up_is_replaced_by_a_fresh_one() -> None:
     assert stand.ticket("X").quantity == 50
 
 
-def test_the_answer_of_a_cancellation_ends_nothing_for_a_fill_may_have_crossed_it() -> None:
+def test_r10_the_answer_of_a_cancellation_ends_nothing_for_a_fill_may_have_crossed_it() -> None:
     stand = Stand(scalp(lots=2))
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")
@@ -176,7 +176,7 @@ def test_a_refused_withdrawal_of_an_entry_is_not_repeated_in_the_same_breath() -
 # --- stops that fail ------------------------------------------------------------------------------------------------
 
 
-def test_a_refused_stop_is_placed_anew_twice_and_then_the_position_is_left() -> None:
+def test_r13_a_refused_stop_is_placed_anew_twice_and_then_the_position_is_left() -> None:
     stand = Stand()
     stand.entered()
     for tries in (1, 2, 3):
@@ -215,7 +215,7 @@ def test_a_refused_change_of_a_stop_is_repeated_at_the_pace_of_the_chase() -> No
     assert len(changes(stand)) == 2
 
 
-def test_a_stop_without_an_answer_is_said_aloud() -> None:
+def test_r9_a_stop_without_an_answer_is_said_aloud() -> None:
     stand = Stand()
     stand.entered()
     stand.wait(10)
@@ -223,7 +223,7 @@ def test_a_stop_without_an_answer_is_said_aloud() -> None:
     assert len(stand.tickets("S")) == 1
 
 
-def test_an_unknown_stop_is_looked_up_and_not_sent_again() -> None:
+def test_r1_an_unknown_stop_is_looked_up_and_not_sent_again() -> None:
     stand = Stand()
     stand.entered()
     stop = stand.ticket("S")
@@ -265,7 +265,7 @@ def test_a_stop_that_was_given_up_and_comes_back_is_taken_back() -> None:
     assert stand.book.resting_exit(stand.position.position_id) is stand.book.orders[second.correlation_id]
 
 
-def test_a_double_fill_is_taken_back_at_once_and_said_aloud() -> None:
+def test_r15_a_double_fill_is_taken_back_at_once_and_said_aloud() -> None:
     stand = Stand()
     stand.entered()
     first, entry = stand.ticket("S"), stand.row(stand.ticket("E"), 50, 120)
@@ -302,7 +302,7 @@ def test_what_rests_for_a_finished_position_is_taken_back() -> None:
 # --- reasons to leave -------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_the_market_has_passed_is_chased() -> None:
+def test_r14_a_stop_that_the_market_has_passed_is_chased() -> None:
     stand = Stand()
     stand.protected()
     stand.price(CALL, 99)
@@ -322,7 +322,7 @@ def test_a_stop_that_is_only_touched_is_left_to_the_broker() -> None:
     assert stand.position.state is PositionState.OPEN
 
 
-def test_a_stop_that_fills_in_part_is_chased_for_the_rest() -> None:
+def test_r17_a_stop_that_fills_in_part_is_chased_for_the_rest() -> None:
     stand = Stand(scalp(lots=2))
     stand.protected()
     stop = stand.ticket("S")
@@ -404,7 +404,7 @@ def test_a_person_closes_one_position_or_all() -> None:
     assert stand.book.positions[one.position_id].exit_reason == "manual"
 
 
-def test_nothing_is_sent_while_the_market_is_closed_and_the_wish_to_leave_stays() -> None:
+def test_r21_nothing_is_sent_while_the_market_is_closed_and_the_wish_to_leave_stays() -> None:
     stand = Stand()
     stand.protected()
     stop = stand.ticket("S")
@@ -427,7 +427,7 @@ def losing() -> Stand:
     return stand
 
 
-def test_the_daily_loss_latches_and_leaves_everything() -> None:
+def test_r25_the_daily_loss_latches_and_leaves_everything() -> None:
     stand = losing()
     stand.wait(1)
     assert stand.book.halted

@@ -73,7 +73,7 @@ def test_recovery_decides_nothing_and_sends_nothing() -> None:
     assert CALL.key in [each.instrument.key for each in stand.of(Subscribe)]
 
 
-def test_an_order_whose_answer_died_with_the_process_is_unknown_and_not_sent_again() -> None:
+def test_p1_an_order_whose_answer_died_with_the_process_is_unknown_and_not_sent_again() -> None:
     stand = Stand()
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")
@@ -139,7 +139,7 @@ def test_the_brokers_terms_count_where_ours_differ() -> None:
     assert stand.of(ModifyOrder)[-1].change.trigger_price == 105
 
 
-def test_an_order_of_somebody_else_is_named_and_left_alone() -> None:
+def test_r23_an_order_of_somebody_else_is_named_and_left_alone() -> None:
     stand = Stand()
     stand.protected()
     foreign = stand.row(stand.ticket("E"), 0, order_id="HIS", correlation_id="his")
@@ -162,7 +162,7 @@ def differing(units: int) -> Stand:
     return stand
 
 
-def test_a_difference_that_stands_freezes_the_account_loudly() -> None:
+def test_r24_a_difference_that_stands_freezes_the_account_loudly() -> None:
     stand = differing(100)
     assert "broker holds 100 units, our book 50" in stand.book.frozen[0]
     assert stand.of(Notify)[-1].level is Level.ALARM
@@ -195,7 +195,7 @@ def test_a_difference_that_passes_freezes_nothing() -> None:
     assert not [each for each in stand.events if isinstance(each, AccountFrozen)]
 
 
-def test_what_a_person_sold_by_hand_is_not_sold_again() -> None:
+def test_r23_what_a_person_sold_by_hand_is_not_sold_again() -> None:
     stand = differing(0)
     assert [each.correlation_id for each in stand.of(CancelOrder)] == [stand.ticket("S").correlation_id]
     stop = stand.ticket("S")
@@ -228,7 +228,7 @@ def test_a_person_who_has_looked_unfreezes() -> None:
 # --- words that contradict -----------------------------------------------------------------------------------------
 
 
-def test_a_fill_may_come_before_the_answer() -> None:
+def test_s2_a_fill_may_come_before_the_answer() -> None:
     stand = Stand()
     stand.alert(A.BULLISH)
     entry = stand.ticket("E")

@@ -48,7 +48,7 @@ def test_a_tie_goes_to_the_lower_strike() -> None:
     assert strike(spot="15725") == 15700
 
 
-def test_a_strike_that_is_not_listed_is_never_chosen() -> None:
+def test_s14_a_strike_that_is_not_listed_is_never_chosen() -> None:
     gap = Master(strikes=[15500, 15600, 15800])
     assert strike(spot="15712.40", master=gap) == 15800
     assert strike(spot="15699", master=gap) == 15600
@@ -89,7 +89,7 @@ def test_an_expiry_that_has_passed_is_not_the_nearest() -> None:
     assert expiry(master=Master(expiries=[date(2022, 6, 9), *EXPIRIES])) == EXPIRIES[0]
 
 
-def test_the_roll_counts_on_expiry_day_from_its_hour_on() -> None:
+def test_s12_the_roll_counts_on_expiry_day_from_its_hour_on() -> None:
     roll = at("14:00:00").time()
     on_expiry = date(2022, 6, 16)
     assert expiry(roll_on_expiry_at=roll, now=at("13:59:59", on_expiry)) == EXPIRIES[0]

@@ -1,0 +1,52 @@
+"""Positions that may stay over the night, and the morning after: what the tests of nights and of expiry share."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tests.unit.core.builders import CALL, Stand, at, scalp
+from workbench.core.messages import (
+    AlertAction,
+    DayBegan,
+    Level,
+    Notify,
+)
+from workbench.core.order import OrderState, Product
+from workbench.core.plan import Distance, Exits, Overnight
+
+A = AlertAction
+NEXT = date(2022, 6, 16)
+AFTER = date(2022, 6, 17)
+STOP = Exits(stop=Distance(points=Decimal(15)))
+"""Contracts of the 16th: those that are bought on the 15th expire the day after."""
+
+
+def keeping(overnight: Overnight = Overnight.KEEP, **plan: Any) -> Stand:
+    """A protected position that may stay over the night."""
+    body: dict[str, Any] = {"exits": STOP, "product": Product.MARGIN, "overnight": overnight, **plan}
+    stand = Stand(scalp(**body))
+    stand.protected()
+    return stand
+
+
+def at_the_close(stand: Stand, price: float = 120) -> None:
+    stand.now = at("15:28:59")
+    stand.price(CALL, price)
+    stand.wait(1)
+
+
+def morning(stand: Stand, day: date = NEXT, clock: str = "09:00:00") -> None:
+    """The stop expires with its day, and the next one begins."""
+    stand.now = at("15:30:00")
+    stand.wait(1)
+    stop = stand.ticket("S")
+    if stand.book.orders[stop.correlation_id].state.may_rest:
+        stand.update(stop, state=OrderState.EXPIRED)
+    stand.now = at(clock, day)
+    stand.tell(DayBegan(day=day))
+
+
+def alarms(stand: Stand) -> list[str]:
+    return [each.text for each in stand.of(Notify) if each.level is Level.ALARM]
