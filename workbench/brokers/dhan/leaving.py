@@ -33,8 +33,10 @@ class Delays:
         """Note a request's time to the first byte of its answer, and give its delay, within bounds."""
         with self._lock:
             recent = self._recent[what]
+            # The first of its kind has nothing to be compared with: all of it may have been delay.
+            quickest = min(recent, default=0.0)
             recent.append(took_s)
-            return min(LONGEST_DELAY_S, took_s - min(recent))
+            return max(0.0, min(LONGEST_DELAY_S, took_s - quickest))
 
 
 def telling_adapter(on_left: Callable[[], None], on_answered: Callable[[], None]) -> HTTPAdapter:

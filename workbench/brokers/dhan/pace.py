@@ -33,7 +33,7 @@ UNIQUE_S = 3.0
 # Windows are kept a little longer than they are: requests do not all take equally long to arrive.
 MARGIN_S = 0.03
 # Of candles and chains each request is counted from when it may have arrived (`left`, `held_up`), so little is left.
-DATA_MARGIN_S = 0.015
+DATA_MARGIN_S = 0.02
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 1.0, 60.0, 300.0
 _HALVED_S = 60.0
 _EXIT_PAUSE_S = 0.25
