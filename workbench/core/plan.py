@@ -117,8 +117,8 @@ class Plan:
         `keep_winners` and `keep` carry a position over the night; they need product MARGIN.
     reentry : bool
         Whether a position may follow one that was stopped in the same session.
-    max_spread_pct : Decimal
-        Widest spread of the contract at entry, percent of its price.
+    pyramiding : int
+        Entries in the same direction that are added to a first one that is held; 0 to 9.
     max_premium, min_premium : Decimal or None
         Rupees.
     """
@@ -135,6 +135,7 @@ class Plan:
     product: Product = Product.INTRADAY
     on_opposite: OnOpposite = OnOpposite.REVERSE
     reentry: bool = True
+    pyramiding: int = 0
     no_entry_before: dt.time | None = None
     no_entry_after: dt.time | None = None
     no_entry_after_on_expiry: dt.time | None = None
@@ -157,6 +158,8 @@ class Plan:
             )
         if self.side is Side.SELL and self.contract is Contract.OPTION:
             raise BadInput(f"plan {self.name!r}: selling options needs a hedge, which this version does not trade yet")
+        if not 0 <= self.pyramiding <= 9:
+            raise BadInput(f"plan {self.name!r}: pyramiding adds 0 to 9 entries, not {self.pyramiding}")
         parse_strike(self.strike)
         object.__setattr__(self, "exits", _carried_out(self))
 
@@ -289,7 +292,7 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
 
 
 def _as_is(value: Any, key: str) -> Any:
-    expected = {"name": str, "strike": str, "lots": int, "reentry": bool}[key]
+    expected = {"name": str, "strike": str, "lots": int, "reentry": bool, "pyramiding": int}[key]
     if value is None and key == "lots":
         return None
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):

@@ -92,6 +92,7 @@ def _untold(plan: Plan) -> dict[str, bool]:
         "a profit lock": exits.lock is not None,
         "a stepped trail": exits.trail is not None and exits.trail.step is not None,
         "scale-outs": bool(exits.scale_out),
+        "pyramiding": plan.pyramiding > 0,
         "overnight positions": plan.overnight is not Overnight.SQUARE_OFF,
     }
 

@@ -19,7 +19,7 @@ from workbench.core.messages import AccountFrozen, DeploymentArmed, FeedJudged, 
 from workbench.core.plan import Distance, Exits
 from workbench.core.position import Position, PositionState
 from workbench.core.risk import GATES, Ask, Denied, judge, judge_before_contract
-from workbench.core.signal import Side
+from workbench.core.signal import Direction, Side
 
 NOW = at("10:00:00")
 SESSION = reference.calendar().session(Segment.NSE_FNO, DAY)
@@ -27,7 +27,7 @@ SESSION = reference.calendar().session(Segment.NSE_FNO, DAY)
 
 def good_ask() -> Ask:
     return Ask(
-        deployment=scalp(), instrument=CALL, side=Side.BUY, quantity=50, quote=quote(CALL.key, 120, NOW),
+        deployment=scalp(), instrument=CALL, direction=Direction.LONG, side=Side.BUY, quantity=50, subject="a1", quote=quote(CALL.key, 120, NOW),
         price=Decimal(120), origin="alert", known_at=NOW, max_age=timedelta(seconds=60), session=SESSION,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
 from workbench.core.order import Order, OrderState
 from workbench.core.position import Position, PositionState
+from workbench.core.risk.amounts import OWN_DAILY_LOSS, realised
 
 UNANSWERED_S = 5
 """Market seconds after which an unanswered order is looked for, and an unanswered stop is an alarm (fault R9)."""
@@ -40,6 +41,7 @@ def on_beat(turn: Turn) -> None:
             _chase(turn, position)
     day_end.list_overnight(turn)
     _latch_daily_loss(turn)
+    _leave_own_daily_loss(turn)
     _look_after_orders(turn)
 
 
@@ -148,6 +150,22 @@ def _latch_daily_loss(turn: Turn) -> None:
         turn.tell(Level.ALARM, f"HALT: {reason}")
     for position in positions:
         steering.begin_exit(turn, position.position_id, "daily_loss")
+
+
+def _leave_own_daily_loss(turn: Turn) -> None:
+    """Leave what a deployment holds once it has lost what it may lose in a day; its gate then keeps it out."""
+    for deployment in turn.config.deployments:
+        most, held = deployment.limits.max_daily_loss, turn.book.all_of(deployment.name)
+        if most is None or not any(position.open_quantity for position in held):
+            continue
+        mine = [item for item in turn.book.positions.values() if item.plan.deployment == deployment.name]
+        pnl = realised(mine) + steering.open_pnl(turn.desk, deployment.name)
+        if pnl > -most:
+            continue
+        if not all(position.exit_reason for position in held):
+            turn.tell(Level.ALARM, f"{deployment.name} has lost Rs {-pnl:.2f} today, its limit; leaving what it holds")
+        for position in held:
+            steering.begin_exit(turn, position.position_id, OWN_DAILY_LOSS)
 
 
 def _look_after_orders(turn: Turn) -> None:

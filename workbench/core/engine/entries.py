@@ -1,14 +1,15 @@
 """From a signal or an alert to an entry order: contract, quote, size, gates, order. No step can be skipped."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
 from workbench.core.engine import day_end, slicing, steering, underlying
+from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
-from workbench.core.instrument import Instrument, Right, Segment
+from workbench.core.instrument import Right, Segment
 from workbench.core.legs import Refusal, choose, entry_side, given_contract, right_for
 from workbench.core.messages import (
     AlertAction,
@@ -20,31 +21,11 @@ from workbench.core.messages import (
 from workbench.core.money import snap_to_tick
 from workbench.core.plan import Contract, Look, OnOpposite
 from workbench.core.position import Position
-from workbench.core.risk import Ask, judge, judge_before_contract
+from workbench.core.risk import judge_before_contract
 from workbench.core.signal import Direction, Side, entry_edge, exit_called
 from workbench.core.sizing import quantity
 
 OPPOSITE = "the opposite position to close"
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Contract, its quote and the spot it was chosen at."""
-
-    instrument: Instrument
-    quote: Quote
-    spot: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Sized:
-    """A wish with everything that an order needs."""
-
-    wish: Wish
-    found: Found
-    side: Side
-    price: Decimal
-    units: int
 
 
 def on_signal(turn: Turn, signal: SignalRaised) -> None:
@@ -152,7 +133,7 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
     """Take a wish through contract, quote, size and gates to an order."""
     deployment = wish.deployment
     session = turn.desk.session(_segment(deployment), turn.now.date())
-    denied = judge_before_contract(deployment, turn.book, turn.now, session)
+    denied = judge_before_contract(deployment, turn.book, turn.now, session, wish.direction)
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
@@ -213,22 +194,7 @@ def _order(turn: Turn, sized: Sized) -> None:
     wish, found = sized.wish, sized.found
     deployment, instrument = wish.deployment, found.instrument
     pieces = slicing.slices_of(deployment.plan.exits, instrument, sized.units)
-    ask = Ask(
-        deployment=deployment,
-        instrument=instrument,
-        side=sized.side,
-        quantity=sized.units,
-        quote=found.quote,
-        price=sized.price,
-        origin=wish.origin,
-        known_at=wish.known_at,
-        max_age=wish.max_age,
-        session=turn.desk.session_of(instrument, turn.now.date()),
-        open_pnl=steering.open_pnl(turn.desk),
-        orders=len(pieces),
-        largest_order=max((piece.units for piece in pieces), default=sized.units),
-    )
-    denied = judge(ask, turn.book, turn.config.limits, turn.now)
+    denied = approve(turn, sized, pieces)
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
@@ -288,6 +254,9 @@ def _towards(turn: Turn, wish: Wish) -> None:
         return
     name, plan = wish.deployment.name, wish.deployment.plan
     if held.plan.direction is wish.direction and not held.exit_reason:
+        if plan.pyramiding:
+            enter(turn, wish)
+            return
         turn.decide(
             wish.subject,
             name,

@@ -48,11 +48,11 @@ AVERAGE_PLACES = Decimal("0.000001")
 """An average price is rounded here before levels are laid: how its fills were told must not move a stop by a tick."""
 
 
-def open_pnl(desk: Desk) -> Decimal:
-    """P&L of live positions at the prices at which they could be left, charges so far counted, rupees."""
+def open_pnl(desk: Desk, deployment: str = "") -> Decimal:
+    """P&L of live positions, of all or of one deployment, at the prices at which they could be left; after charges."""
     total = ZERO
     for position in desk.book.live_positions():
-        if not position.fills:
+        if not position.fills or deployment not in ("", position.plan.deployment):
             continue
         quote = desk.quotes.get(position.plan.instrument.key)
         price = exits.leaving_price(position.side, quote) if quote else position.entry_price
