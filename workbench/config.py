@@ -20,8 +20,18 @@ from typing import Annotated, Any
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
+from workbench.core.deployment import is_wider
 from workbench.core.errors import BadInput, UnknownName
 
 FILE_NAME = "workbench.yaml"
@@ -49,6 +59,12 @@ def _no_truth_value(value: object) -> object:
     return value
 
 
+def _begin_before_end(windows: tuple[tuple[time, time], ...]) -> tuple[tuple[time, time], ...]:
+    if any(not begin < end for begin, end in windows):
+        raise ValueError('write a window as ["12:00", "13:00"], its begin first')
+    return windows
+
+
 MarketTime = Annotated[time, BeforeValidator(_quoted_time)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -56,6 +72,8 @@ Seconds = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, allow_i
 Rupees = Annotated[Decimal, BeforeValidator(_no_truth_value), Field(gt=0, allow_inf_nan=False)]
 Points = Rupees
 Percent = Annotated[Decimal, BeforeValidator(_no_truth_value), Field(gt=0, le=100, allow_inf_nan=False)]
+Share = Annotated[Decimal, BeforeValidator(_no_truth_value), Field(gt=0, le=1000, allow_inf_nan=False)]
+Windows = Annotated[tuple[tuple[MarketTime, MarketTime], ...], AfterValidator(_begin_before_end)]
 Switch = Annotated[bool, Field(strict=True)]
 
 
@@ -70,8 +88,36 @@ class DhanSection(_Section):
     dry_run: Switch = True
 
 
+class DeploymentRisk(_Section):
+    """Limits of one deployment, counted over what it does itself; a limit that is not given is the account's."""
+
+    max_trades_per_day: Count | None = None
+    max_daily_loss: Rupees | None = None
+    risk_per_trade_pct: Percent | None = None
+    min_premium: Rupees | None = None
+    max_premium: Rupees | None = None
+    max_open_premium: Rupees | None = None
+    max_lots_per_entry: Count | None = None
+    max_open_lots: Count | None = None
+    max_entries_per_minute: Count | None = None
+    cooling_off_minutes: Count | None = None
+    max_spread_pct: Percent | None = None
+    max_spread_ticks: Count | None = None
+    min_depth_pct: Share | None = None
+    max_price_gap_pct: Percent | None = None
+    max_alert_age_s: Seconds | None = None
+    max_quote_age_s: Seconds | None = None
+    no_entry_before: MarketTime | None = None
+    no_entry_after: MarketTime | None = None
+    no_entry_windows: Windows = ()
+
+
 class RiskSection(_Section):
-    """Limits that may refuse an entry and never an exit; money in rupees, ages in seconds."""
+    """Limits that may refuse an entry and never an exit; money in rupees, ages in seconds.
+
+    `deployments` holds those of single deployments, which may be narrower than the account's and never wider. What they
+    mean stands in `workbench.core.deployment.Limits`.
+    """
 
     max_trades_per_day: Count = 20
     max_daily_loss: Rupees = Decimal(10000)
@@ -79,12 +125,35 @@ class RiskSection(_Section):
     capital: Rupees | None = None
     min_premium: Rupees = Decimal(5)
     max_premium: Rupees = Decimal(1000)
+    max_open_premium: Rupees | None = Decimal(200000)
+    max_lots_per_entry: Count | None = 20
+    max_open_lots: Count | None = 40
+    max_positions_per_symbol: Count | None = None
+    max_entries_per_minute: Count | None = 30
+    cooling_off_minutes: Count | None = None
+    max_spread_pct: Percent | None = Decimal(5)
+    max_spread_ticks: Count | None = 4
+    min_depth_pct: Share | None = Decimal(25)
+    max_price_gap_pct: Percent | None = Decimal(2)
     max_alert_age_s: Seconds = 60.0
+    max_quote_age_s: Seconds = 5.0
+    deployments: dict[str, DeploymentRisk] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _premiums_in_order(self) -> RiskSection:
         if self.min_premium > self.max_premium:
             raise ValueError("min_premium is above max_premium: no option could ever be bought")
+        return self
+
+    @model_validator(mode="after")
+    def _never_wider(self) -> RiskSection:
+        for name, own in self.deployments.items():
+            for key in DeploymentRisk.model_fields:
+                if key in RiskSection.model_fields and is_wider(key, getattr(self, key), getattr(own, key)):
+                    raise ValueError(
+                        f"deployments.{name}.{key}: {getattr(own, key)} is wider than the account's "
+                        f"{getattr(self, key)}; a deployment may be narrower only"
+                    )
         return self
 
 
@@ -110,6 +179,7 @@ class TradingSection(_Section):
     enabled: Switch = True
     no_entry_before: MarketTime | None = None
     no_entry_after: MarketTime | None = None
+    no_entry_windows: Windows = ()
     square_off_at: MarketTime | None = None
 
     @model_validator(mode="after")

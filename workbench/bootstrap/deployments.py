@@ -6,14 +6,14 @@ Invariant: a deployment is never half written, and its alert secret is kept as a
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from workbench import strategies
-from workbench.config import StrategySection
-from workbench.core.deployment import Deployment, webhook_path
+from workbench.config import RiskSection, StrategySection
+from workbench.core.deployment import Deployment, OwnLimits, webhook_path
 from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.plan import NAMED_PLANS, Distance, Exits, Plan, plan_from_mapping, plan_to_mapping
 
@@ -88,6 +88,22 @@ def read_plan(name_or_file: str | None) -> Plan:
     if not isinstance(body, Mapping):
         raise BadInput(f"{path}: expected keys of a plan, such as 'contract: option'")
     return plan_from_mapping({"name": path.stem, **body})
+
+
+def limited(chosen: Sequence[Deployment], data: Path, risk: RiskSection) -> tuple[Deployment, ...]:
+    """Give deployments with the limits that ``workbench.yaml`` sets for them.
+
+    Raises
+    ------
+    UnknownName
+        It names a deployment that does not exist on any account: a slip that would leave one without its limits.
+    """
+    names = {item.name for item in load_all(data)} | {item.name for item in chosen}
+    for name in risk.deployments:
+        if name not in names:
+            raise UnknownName("deployment in risk.deployments of workbench.yaml", name, names)
+    given = {name: OwnLimits(**dict(own)) for name, own in risk.deployments.items()}
+    return tuple(replace(item, limits=given[item.name]) if item.name in given else item for item in chosen)
 
 
 def ensure_practice(data: Path, settings: StrategySection) -> None:

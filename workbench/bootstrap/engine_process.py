@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.notifying import notifier_of
 from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
@@ -117,7 +118,7 @@ class EngineProcess:
     # --- the eight steps ----------------------------------------------------------------------------------------
 
     async def _config(self) -> str:
-        self.deployments = self.venue.choose()
+        self.deployments = promoted.limited(self.venue.choose(), self.data, self.config.risk)
         words = await asyncio.to_thread(self.venue.begin)
         self.clock = self.venue.clock
         return f"{len(self.deployments)} deployments on the {words}, data in {self.data}"

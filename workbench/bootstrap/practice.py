@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -113,20 +114,15 @@ class PracticeVenue:
 
 
 def limits_of(config: Config) -> Limits:
-    """Turn the sections risk and trading of ``workbench.yaml`` into the account's limits."""
-    risk, trading = config.risk, config.trading
-    return Limits(
-        max_trades_per_day=risk.max_trades_per_day,
-        max_daily_loss=risk.max_daily_loss,
-        risk_per_trade_pct=risk.risk_per_trade_pct,
-        capital=risk.capital,
-        max_alert_age_s=risk.max_alert_age_s,
-        min_premium=risk.min_premium,
-        max_premium=risk.max_premium,
-        no_entry_before=trading.no_entry_before,
-        no_entry_after=trading.no_entry_after,
-        square_off_at=trading.square_off_at,
-    )
+    """Turn the sections risk and trading of ``workbench.yaml`` into the account's limits; each has one name in both."""
+    names = {item.name for item in fields(Limits)}
+    values = {
+        name: getattr(section, name)
+        for section in (config.risk, config.trading)
+        for name in type(section).model_fields
+        if name in names
+    }
+    return Limits(needs_funds=True, **values)
 
 
 def show(line: str) -> None:
