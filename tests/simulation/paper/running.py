@@ -56,6 +56,26 @@ class Up(RunningWorkbench):
         now = self.get("/health")["now"]
         return self.send({"side": "BUY", "timeframe": "1m", "price": price, "timestamp": now})
 
+    def enter(self) -> dict[str, Any]:
+        """Buy, again where the market ran away from the limit, until there is a position with its stop."""
+        for _ in range(10):
+            status, answer = self.buy()
+            assert (status, answer["status"]) == (200, "accepted"), answer
+            subject = answer["id"]
+
+            def settled(subject: str = subject) -> str:
+                held = [item for item in self.positions() if item["protection"] == "at_broker"]
+                rows = [item for item in self.get("/live/positions") if item["subject"] == subject]
+                return "held" if held else "" if rows else "nothing"
+
+            if self.wait("an entry or its end", settled) == "held":
+                return dict(self.positions()[0])
+        raise AssertionError("ten entries came to nothing")
+
+    def orders_of(self, position_id: str) -> list[dict[str, Any]]:
+        """Orders of a position as we know them."""
+        return [row for row in self.get("/live/orders") if row["position_id"] == position_id]
+
     def flat(self) -> tuple[int, Any]:
         return self.send({"position": "flat", "timestamp": self.get("/health")["now"]})
 

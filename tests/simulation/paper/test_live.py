@@ -82,9 +82,9 @@ def test_a_dry_run_journals_the_exact_order_and_sends_nothing(tmp_path: Path) ->
 
 def test_live_sends_one_order_and_its_stop_and_leaves_when_told(tmp_path: Path) -> None:
     with playing_dhan() as dhan, live(dhan, tmp_path, SENDING) as up:
-        up.buy()
-        up.wait("a stop at Dhan", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
-        entry, stop = dhan.orders()
+        position = up.enter()
+        entry, stop = dhan.orders()[-2:]
+        assert len(up.orders_of(position["id"])) == 2
         assert (entry["orderStatus"], entry["filledQty"], entry["orderType"]) == ("TRADED", 65, "LIMIT")
         assert entry["correlationId"].startswith("l")
         assert (stop["orderStatus"], stop["orderType"], stop["transactionType"]) == ("PENDING", "STOP_LOSS", "SELL")
@@ -92,15 +92,14 @@ def test_live_sends_one_order_and_its_stop_and_leaves_when_told(tmp_path: Path) 
         up.flat()
         up.wait("a flat book", lambda: up.positions() == [])
         up.wait("a flat account at Dhan", lambda: _net(dhan) == {0})
-        assert len(dhan.orders()) == 2, "the stop is the order that leaves"
+        assert dhan.orders()[-1]["orderId"] == stop["orderId"], "the stop is the order that leaves"
 
 
 def test_p11_a_restart_without_the_sentence_watches_what_is_open_and_enters_nothing(tmp_path: Path) -> None:
     far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
         with live(dhan, tmp_path, SENDING, plan=far) as up:
-            up.buy()
-            up.wait("a stop at Dhan", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
+            up.enter()
         again = Up(tmp_path, dhan.proxy.url, "--mode", "live")
         try:
             again.wait_open()
@@ -121,8 +120,7 @@ def test_p11_an_open_position_is_watched_though_the_doctor_would_refuse_the_star
     far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
         with live(dhan, tmp_path, SENDING, plan=far) as up:
-            up.buy()
-            up.wait("a stop at Dhan", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
+            up.enter()
         simulator = dhan.simulator.simulator
         dhan.simulator.call(lambda: setattr(simulator, "addresses", Addresses(allowed=False)))
         dhan.simulator.call(lambda: setattr(simulator.doors, "addresses", simulator.addresses))
@@ -139,8 +137,7 @@ def test_a_dry_run_is_refused_while_a_real_position_is_open(tmp_path: Path) -> N
     far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
         with live(dhan, tmp_path, SENDING, plan=far) as up:
-            up.buy()
-            up.wait("a stop at Dhan", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
+            up.enter()
         (tmp_path / "workbench.yaml").write_text("dhan:\n  dry_run: true\n", encoding="utf-8")
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)
     assert done.returncode == 1

@@ -42,8 +42,8 @@ def mirror(up: Up, method: str, path: str, body: Any = None) -> Any:
     return httpx.request(method, address, json=body, headers=headers, trust_env=False).json()
 
 
-def ours(up: Up) -> list[Any]:
-    wanted = {row["order_id"] for row in up.get("/live/orders")}
+def ours(up: Up, position: dict[str, Any]) -> list[Any]:
+    wanted = {row["order_id"] for row in up.orders_of(position["id"])}
     return [row for row in up.truth()["orders"] if row["orderId"] in wanted]
 
 
@@ -57,12 +57,9 @@ def test_p11_the_paper_account_has_its_own_name_journal_and_mode(up: Up) -> None
 
 
 def test_i6_an_alert_fills_at_a_forwarded_price_and_rests_its_stop_at_the_mirror(up: Up, dhan: Dhan) -> None:
-    status, answer = up.buy()
-    assert (status, answer["status"]) == (200, "accepted"), answer
-    up.wait("a stop at the mirror", lambda: [item for item in up.positions() if item["protection"] == "at_broker"])
-    up.wait("the stop to rest", lambda: ours(up)[1]["orderStatus"] == "PENDING")
-    position = up.positions()[0]
-    entry, stop = ours(up)[:2]
+    position = up.enter()
+    up.wait("the stop to rest", lambda: ours(up, position)[1]["orderStatus"] == "PENDING")
+    entry, stop = ours(up, position)[:2]
     assert (entry["orderStatus"], entry["filledQty"]) == ("TRADED", position["units"])
     assert entry["correlationId"].startswith("q")
     assert (stop["orderStatus"], stop["orderType"]) == ("PENDING", "STOP_LOSS")
@@ -86,7 +83,7 @@ def test_i6_a_flat_alert_leaves_at_the_mirror_and_the_books_agree(up: Up, dhan: 
 
 def test_s4_a_silent_feed_makes_the_mirror_stale_and_nothing_fills_though_prices_pass(up: Up, dhan: Dhan) -> None:
     option = dhan.simulator.option()
-    entry = up.truth()["orders"][0]
+    entry = next(row for row in up.truth()["orders"] if row["orderStatus"] == "TRADED")
     known, far = entry["securityId"], float(round(entry["averageTradedPrice"] * 1.5))
     dhan.proxy.silence(True)
     try:

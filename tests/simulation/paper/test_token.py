@@ -64,7 +64,6 @@ def test_a_token_that_ends_is_made_anew_and_the_feed_goes_on_with_it(tmp_path: P
         up.wait("the alarm", lambda: told(up, "Dhan refuses the access token"))
         up.wait("another token", lambda: told(up, "Dhan takes the access token again"), 90)
         up.wait("quotes", lambda: feed(up)["alive"], 60)
-        up.buy()
-        up.wait("a stop at the mirror", lambda: [each for each in up.positions() if each["protection"] == "at_broker"])
+        up.enter()
         assert dhan.orders() == []
         assert PIN not in up.log.read_text(encoding="utf-8") and TOTP not in up.log.read_text(encoding="utf-8")
