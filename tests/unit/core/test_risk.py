@@ -1,109 +1,43 @@
-"""Each gate alone: it lets the good entry through and refuses the bad one, with its own name."""
+"""Each gate alone: it lets what is just inside through and refuses what is just outside, with its own name.
+
+What a gate needs and nobody knows is refused, too; and what a deployment keeps besides its account only narrows.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import fields, replace
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.unit.core.builders import CALL, DAY, LIMITS, SCALP, Stand, at, bracket, quote, scalp
-from workbench import reference
+from tests.unit.core.builders import CALL, LIMITS, Stand, at, bracket, quote, scalp
+from tests.unit.core.gate_cases import NOW, ROWS, SESSION, SPOT, Case, Change, good_ask, held
 from workbench.core.book import Book
-from workbench.core.deployment import Deployment, Limits
-from workbench.core.instrument import InstrumentKind, Segment
-from workbench.core.messages import AccountFrozen, DeploymentArmed, FeedJudged, FundsSeen, SwitchTurned
+from workbench.core.deployment import Deployment, Limits, OwnLimits, is_wider
+from workbench.core.instrument import Instrument, InstrumentKind, Segment
+from workbench.core.messages import (
+    AccountFrozen,
+    AlertAction,
+    SwitchTurned,
+)
 from workbench.core.plan import Distance, Exits
-from workbench.core.position import Position, PositionState
-from workbench.core.risk import GATES, Ask, Denied, judge, judge_before_contract
-from workbench.core.signal import Direction, Side
+from workbench.core.risk import GATES, Denied, amounts, counts, judge, judge_before_contract, prices, times
+from workbench.core.signal import Side
 
-NOW = at("10:00:00")
-SESSION = reference.calendar().session(Segment.NSE_FNO, DAY)
-
-
-def good_ask() -> Ask:
-    return Ask(
-        deployment=scalp(), instrument=CALL, direction=Direction.LONG, side=Side.BUY, quantity=50, subject="a1", quote=quote(CALL.key, 120, NOW),
-        price=Decimal(120), origin="alert", known_at=NOW, max_age=timedelta(seconds=60), session=SESSION,
-    )  # fmt: skip
-
-
-@dataclass
-class Case:
-    """What the gate is asked; each test spoils one thing."""
-
-    ask: Ask = field(default_factory=good_ask)
-    book: Book = field(default_factory=Book)
-    limits: Limits = LIMITS
-    now: datetime = NOW
-
-    def change(self, **changes: Any) -> None:
-        self.ask = replace(self.ask, **changes)
-
-    def plan(self, **changes: Any) -> None:
-        self.change(deployment=scalp(**changes))
-
-
-def held(reason: str = "") -> Position:
-    """A position as a real engine holds it; with a reason a closed one that was left for it."""
-    position = Stand().protected()
-    if not reason:
-        return position
-    return replace(position, state=PositionState.CLOSED, exit_reason=reason, net=Decimal(-10_000))
-
-
-def keep(case: Case, position: Position) -> None:
-    case.book.positions[position.position_id] = position
-
-
-def stopped_out(case: Case) -> None:
-    case.plan(reentry=False)
-    keep(case, replace(held("trail"), net=Decimal(0)))
-
-
-def without_a_stop(case: Case) -> None:
-    case.plan(exits=Exits())
-    case.change(quantity=100)
-
-
-BAD: list[tuple[str, str, Callable[[Case], Any]]] = [
-    ("trading_switch", "halted", lambda c: c.book.apply(SwitchTurned(halted=True, at=NOW, reason="lunch", who="me"))),
-    ("frozen", "frozen", lambda c: c.book.apply(AccountFrozen(differences=("50 units more",), at=NOW))),
-    ("armed", "not armed", lambda c: c.change(deployment=scalp(strategy="ema_cross"), origin="signal")),
-    ("session", "not a trading day", lambda c: c.change(session=None)),
-    ("session", "closed", lambda c: setattr(c, "now", at("09:14:59"))),
-    ("session", "closed", lambda c: setattr(c, "now", at("15:30:00"))),
-    ("session", "squared off", lambda c: setattr(c, "now", SESSION.square_off_start if SESSION else NOW)),
-    ("entry_window", "no entry before 10:30", lambda c: c.plan(no_entry_before=at("10:30:00").time())),
-    ("entry_window", "no entry after 10:00", lambda c: c.plan(no_entry_after=at("10:00:00").time())),
-    ("entry_window", "no entry after", lambda c: setattr(c, "limits", replace(LIMITS, no_entry_after=NOW.time()))),
-    ("entry_window", "squared off", lambda c: setattr(c, "limits", replace(LIMITS, square_off_at=NOW.time()))),
-    ("stale", "61 s old", lambda c: c.change(known_at=NOW - timedelta(seconds=61))),
-    ("stale", "in the future", lambda c: c.change(known_at=NOW + timedelta(seconds=11))),
-    ("stale_feed", "not alive", lambda c: c.book.apply(FeedJudged(alive=False, at=NOW, reason="silence"))),
-    ("stale_feed", "6 s old", lambda c: c.change(quote=quote(CALL.key, 120, NOW - timedelta(seconds=6)))),
-    ("one_position_per_symbol", "held already", lambda c: keep(c, held())),
-    ("reentry", "does not re-enter", stopped_out),
-    ("trades_a_day", "at most 50", lambda c: setattr(c.book, "trades_today", 50)),
-    ("daily_loss", "limit", lambda c: keep(c, held("stop"))),
-    ("daily_loss", "limit", lambda c: c.change(open_pnl=Decimal(-10_000))),
-    ("freeze_quantity", "less than one lot", lambda c: c.change(quantity=0)),
-    ("freeze_quantity", "whole lots", lambda c: c.change(quantity=75)),
-    ("freeze_quantity", "freeze quantity 1800", lambda c: c.change(quantity=1850)),
-    ("premium_range", "below", lambda c: c.plan(min_premium=Decimal(121))),
-    ("premium_range", "above", lambda c: c.plan(max_premium=Decimal(119))),
-    ("premium_range", "above", lambda c: setattr(c, "limits", replace(LIMITS, max_premium=Decimal(119)))),
-    ("premium_range", "below one tick", lambda c: c.change(price=Decimal(15))),
-    ("premium_range", "three spreads", lambda c: c.change(quote=quote(CALL.key, 120, NOW, "5.10"))),
-    ("loss_per_trade", "at most", lambda c: setattr(c, "limits", replace(LIMITS, capital=Decimal(37_000)))),
-    ("loss_per_trade", "at risk", without_a_stop),
-    ("loss_per_trade", "capital is unknown", lambda c: setattr(c, "limits", replace(LIMITS, capital=None))),
-    ("funds", "free funds", lambda c: c.book.apply(FundsSeen(available=Decimal("5999.99"), at=NOW))),
+ORDER = [
+    "trading_switch", "frozen", "armed", "session", "entry_window", "stale", "duplicate", "stale_feed",
+    "one_position_per_symbol", "pyramiding", "reentry", "cooling_off", "trades_a_day", "order_rate", "daily_loss",
+    "freeze_quantity", "lots", "price_band", "spread", "depth", "premium_range", "open_premium", "loss_per_trade",
+    "margin",
 ]  # fmt: skip
+
+
+def names(rows: list[tuple[str, str, Change]]) -> list[str]:
+    return [f"{gate}-{word or 'passes'}-{number}" for number, (gate, word, _) in enumerate(rows)]
 
 
 def test_a_good_entry_passes_every_gate() -> None:
@@ -111,45 +45,111 @@ def test_a_good_entry_passes_every_gate() -> None:
     assert judge(case.ask, case.book, case.limits, case.now) is None
 
 
-@pytest.mark.parametrize(("gate", "word", "spoil"), BAD, ids=[f"{gate}-{word}" for gate, word, _ in BAD])
-def test_one_gate_refuses_for_one_reason(gate: str, word: str, spoil: Callable[[Case], Any]) -> None:
+@pytest.mark.parametrize(("gate", "word", "change"), ROWS, ids=names(ROWS))
+def test_one_gate_refuses_for_one_reason_and_passes_just_inside(gate: str, word: str, change: Change) -> None:
     case = Case()
-    assert GATES[gate](case.ask, case.book, case.limits, case.now) is None
-    spoil(case)
-    reason = GATES[gate](case.ask, case.book, case.limits, case.now)
+    assert case.asked(gate) is None
+    change(case)
+    reason = case.asked(gate)
+    if not word:
+        assert reason is None
+        return
     assert reason is not None
     assert word in reason
-    others = [name for name in GATES if name != gate and GATES[name](case.ask, case.book, case.limits, case.now)]
-    # A market that is closed, a lost day and the like may be refused by more than one gate; none may be silent.
-    assert judge(case.ask, case.book, case.limits, case.now) is not None
-    assert len(others) <= 2
+    denied = judge(case.ask, case.book, case.limits, case.now)
+    # Another gate may refuse the same entry earlier; none may let it pass, and whoever refuses has a name of the table.
+    assert denied is not None
+    assert denied.gate in ORDER[: ORDER.index(gate) + 1]
 
 
-def test_every_gate_is_proved_able_to_refuse() -> None:
-    assert {gate for gate, _, _ in BAD} == set(GATES)
+def test_every_gate_is_proved_able_to_refuse_and_to_pass() -> None:
+    assert {gate for gate, word, _ in ROWS if word} == set(GATES)
+    assert {gate for gate, word, _ in ROWS if not word} == set(GATES)
 
 
-def test_an_armed_deployment_may_enter_and_a_disarmed_one_not() -> None:
-    case = Case(ask=replace(good_ask(), deployment=scalp(strategy="ema_cross"), origin="signal"))
-    case.book.apply(DeploymentArmed(deployment=SCALP, armed=True, reason="", at=NOW))
-    assert GATES["armed"](case.ask, case.book, case.limits, NOW) is None
-    case.book.apply(DeploymentArmed(deployment=SCALP, armed=False, reason="40 of 200 bars", at=NOW))
-    assert "40 of 200 bars" in str(GATES["armed"](case.ask, case.book, case.limits, NOW))
+def test_the_table_holds_every_gate_in_its_order() -> None:
+    assert list(GATES) == ORDER
+    written = {
+        name
+        for module in (times, counts, amounts, prices)
+        for name, made in inspect.getmembers(module, inspect.isfunction)
+        if made.__module__ == module.__name__ and list(inspect.signature(made).parameters) == _of_a_gate()
+    }
+    assert written == set(GATES)
+    assert all(gate.__name__ == name and gate.__doc__ for name, gate in GATES.items())
 
 
-def test_an_alert_without_a_time_is_not_stale() -> None:
-    assert GATES["stale"](replace(good_ask(), known_at=None), Book(), LIMITS, NOW) is None
+def _of_a_gate() -> list[str]:
+    return ["ask", "book", "limits", "now"]
 
 
-def test_the_index_as_future_needs_no_fresh_quote_no_premium_and_no_funds() -> None:
+# --- the account and its deployments --------------------------------------------------------------------------------
+
+
+def test_a_deployment_narrows_its_account_and_never_widens_it() -> None:
+    values: dict[str, tuple[Any, Any]] = {
+        item.name: (time(9, 20), time(15, 0)) if item.name.startswith("no_entry") else (10, 20)
+        for item in fields(OwnLimits)
+        if item.name != "no_entry_windows"
+    }
+    for name, (low, high) in values.items():
+        grows = name in ("min_premium", "min_depth_pct", "cooling_off_minutes", "no_entry_before")
+        narrow, wide = (high, low) if grows else (low, high)
+        ours, theirs = replace(LIMITS, **{name: wide}), replace(LIMITS, **{name: narrow})
+        assert getattr(ours.narrowed(OwnLimits(**{name: narrow})), name) == narrow
+        assert getattr(theirs.narrowed(OwnLimits(**{name: wide})), name) == narrow
+        assert getattr(ours.narrowed(OwnLimits()), name) == wide
+        assert is_wider(name, narrow, wide)
+        assert not is_wider(name, wide, narrow)
+        assert not is_wider(name, wide, None)
+    window = ((time(12), time(13)),)
+    assert replace(LIMITS, no_entry_windows=window).narrowed(OwnLimits()).no_entry_windows == window
+    assert LIMITS.narrowed(OwnLimits(no_entry_windows=window)).no_entry_windows == window
+
+
+def test_every_limit_of_a_deployment_is_one_of_the_account() -> None:
+    assert {item.name for item in fields(OwnLimits)} <= {item.name for item in fields(Limits)}
+
+
+# --- the corners ------------------------------------------------------------------------------------------------------
+
+
+def test_the_index_as_future_needs_no_fresh_quote_no_depth_no_premium_and_no_funds() -> None:
     synthetic = replace(CALL, kind=InstrumentKind.SYNTHETIC, strike=None, right=None)
-    old = quote(synthetic.key, 15700, NOW - timedelta(minutes=1))
+    old = quote(synthetic.key, 15700, NOW - timedelta(minutes=1), "0")
     ask = replace(
-        good_ask(), instrument=synthetic, quote=old, deployment=scalp(exits=Exits(), contract="index_as_future")
+        good_ask(), instrument=synthetic, quote=old, price=SPOT,
+        deployment=scalp(exits=Exits(), contract="index_as_future"),
+    )  # fmt: skip
+    limits = replace(
+        LIMITS, needs_funds=True, min_depth_pct=Decimal(100), max_spread_ticks=1, max_open_premium=Decimal(1)
     )
     book = Book(funds=Decimal(1))
-    for gate in ("stale_feed", "premium_range", "funds", "loss_per_trade"):
-        assert GATES[gate](ask, book, LIMITS, NOW) is None
+    for gate in ("stale_feed", "spread", "depth", "premium_range", "open_premium", "loss_per_trade", "margin"):
+        assert GATES[gate](ask, book, limits, NOW) is None
+
+
+def test_a_share_bought_costs_its_price_at_most_and_a_share_sold_blocks_as_much() -> None:
+    share = Instrument(segment=Segment.NSE_EQ, security_id="1333", symbol="HDFCBANK", kind=InstrumentKind.EQUITY)
+    ask = replace(good_ask(), instrument=share, price=Decimal(1500), quantity=10, deployment=scalp(exits=Exits()))
+    limits = replace(LIMITS, needs_funds=True, capital=Decimal(750_000))
+    for gate in ("loss_per_trade", "margin"):
+        assert GATES[gate](ask, Book(funds=Decimal(15_000)), limits, NOW) is None
+    short = replace(ask, side=Side.SELL)
+    assert GATES["margin"](short, Book(funds=Decimal(15_000)), limits, NOW) is None
+    assert GATES["margin"](short, Book(funds=Decimal("14999.99")), limits, NOW) is not None
+    assert "not bounded" in str(GATES["loss_per_trade"](short, Book(), limits, NOW))
+
+
+def test_where_all_may_be_lost_an_unbounded_loss_is_no_reason() -> None:
+    ask = replace(good_ask(), side=Side.SELL, deployment=scalp(exits=Exits()))
+    assert GATES["loss_per_trade"](ask, Book(), replace(LIMITS, risk_per_trade_pct=Decimal(100)), NOW) is None
+
+
+def test_where_funds_are_not_needed_only_known_ones_are_compared() -> None:
+    assert GATES["margin"](good_ask(), Book(), LIMITS, NOW) is None
+    assert GATES["margin"](replace(good_ask(), side=Side.SELL), Book(funds=Decimal(1)), LIMITS, NOW) is None
+    assert GATES["margin"](good_ask(), Book(funds=Decimal(1)), LIMITS, NOW) is not None
 
 
 def test_the_loss_of_a_bought_option_is_its_premium_at_most() -> None:
@@ -169,6 +169,18 @@ def test_capital_comes_from_the_funds_where_none_is_set() -> None:
     limits = replace(LIMITS, capital=None)
     assert GATES["loss_per_trade"](good_ask(), Book(funds=Decimal(37_500)), limits, NOW) is None
     assert GATES["loss_per_trade"](good_ask(), Book(funds=Decimal(37_499)), limits, NOW) is not None
+
+
+def test_an_entry_under_way_counts_with_all_that_was_planned() -> None:
+    stand = Stand(scalp(lots=3))
+    stand.alert(AlertAction.BULLISH)
+    ask = replace(good_ask(), deployment=scalp("OTHER"))
+    limits = replace(LIMITS, max_open_lots=3, max_open_premium=Decimal(23_999))
+    stand.update(stand.ticket("E"), 50, 120)
+    assert "4 lots would be open" in str(GATES["lots"](ask, stand.book, limits, NOW))
+    assert "premium would be open" in str(GATES["open_premium"](ask, stand.book, limits, NOW))
+    stand.update(stand.ticket("E"), 150, 120)
+    assert GATES["lots"](ask, stand.book, replace(limits, max_open_lots=4), NOW) is None
 
 
 @pytest.mark.parametrize(

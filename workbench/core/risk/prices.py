@@ -65,7 +65,7 @@ def spread(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
     is_wide = limits.max_spread_pct is not None and percent > limits.max_spread_pct
     many = limits.max_spread_ticks is not None and ticks > limits.max_spread_ticks
     if limits.max_spread_pct is None:
-        return f"the spread is {ticks:f} ticks, at most {limits.max_spread_ticks}" if many else None
+        return f"the spread is {ticks.normalize():f} ticks, at most {limits.max_spread_ticks}" if many else None
     if is_wide and (many or limits.max_spread_ticks is None):
         return f"the spread is {percent:.2f} % ({quote.spread}), at most {limits.max_spread_pct} %"
     return None
