@@ -1,0 +1,144 @@
+"""The command behind `workbench prove`: seeds, kills, planted bugs; in pieces, and one seed again in words.
+
+Invariant: what is printed last with `--json` is one JSON document; the exit code is 0 only if every promise was kept
+(with `--planted`: only if every bug was found and clean code passes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.testing.proof.results import Progress, SeedResult, summary
+from workbench.testing.proof.run import run_seed
+
+SEEDS_OF_A_BUG = 120
+KILLS_OF_ONE_CRASH_DAY = 15
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and give the exit code."""
+    args = _parser().parse_args(argv)
+    if args.plant:
+        from workbench.testing.proof.planted import plant
+
+        plant(args.plant)
+    if args.planted is not None:
+        return _planted(args)
+    if args.seed is not None:
+        return _one(args)
+    if args.merge:
+        return _merged(args)
+    return _seeds(args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="workbench prove", description="Prove the order path by seed.")
+    parser.add_argument("--seeds", type=int, default=100, metavar="N", help="days by seed")
+    parser.add_argument("--kills", type=int, default=0, metavar="K", help="kills of the real engine process")
+    parser.add_argument("--from", dest="first", type=int, default=0, metavar="S", help="first seed")
+    parser.add_argument("--seed", type=int, metavar="S", help="this one seed, told in words with --verbose")
+    parser.add_argument("--verbose", action="store_true", help="with --seed: all that happened")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="keep results there; what is there is not run again")
+    parser.add_argument("--merge", nargs="+", type=Path, metavar="FOLDER", help="lay pieces together and sum them up")
+    parser.add_argument("--stop-after", type=float, metavar="SECONDS", help="begin no further seed after that time")
+    parser.add_argument("--first-failure", action="store_true", help="end with the first seed that fails")
+    parser.add_argument("--planted", nargs="*", metavar="BUG", help="plant bugs and find them; all without names")
+    parser.add_argument("--plant", metavar="BUG", help="run with this bug planted")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+def _one(args: argparse.Namespace) -> int:
+    log: list[str] = []
+    result = run_seed(args.seed, verbose=args.verbose, log=log)
+    if args.verbose:
+        sys.stdout.write("\n".join(log) + "\n")
+    _say(f"seed {args.seed}: {result.failure or 'every promise was kept'}")
+    return _told(args, summary([result]))
+
+
+def _merged(args: argparse.Namespace) -> int:
+    together: dict[tuple[str, int], SeedResult] = {}
+    for folder in args.merge:
+        together |= Progress(folder).results
+    return _told(args, summary(together.values()))
+
+
+def _seeds(args: argparse.Namespace) -> int:
+    progress, began = Progress(args.out), time.monotonic()
+    for seed in range(args.first, args.first + args.seeds):
+        if args.stop_after is not None and time.monotonic() - began > args.stop_after:
+            break
+        if not _keep(args, progress, "seed", seed, run_seed) and args.first_failure:
+            break
+    for number in range(0, args.kills, KILLS_OF_ONE_CRASH_DAY):
+        if args.stop_after is not None and time.monotonic() - began > args.stop_after:
+            break
+        kills = min(KILLS_OF_ONE_CRASH_DAY, args.kills - number)
+        _keep(args, progress, "crash", args.first + number, lambda seed, kills=kills: _crash(seed, kills))  # type: ignore[misc]
+    wanted = range(args.first, args.first + max(args.seeds, args.kills))
+    mine = [each for each in progress.results.values() if args.out is not None or each.seed in wanted]
+    return _told(args, summary(mine))
+
+
+def _keep(args: argparse.Namespace, progress: Progress, kind: str, seed: int, run: Callable[[int], SeedResult]) -> bool:
+    if not progress.knows(kind, seed):
+        result = run(seed)
+        progress.keep(result)
+        if result.failure:
+            plant = f" --plant {args.plant}" if args.plant else ""
+            _say(f"{kind} {seed} FAILED: {result.failure}")
+            if kind == "seed":
+                _say(f"  again: workbench prove --seed {seed} --verbose{plant}")
+    return not progress.results[kind, seed].failure
+
+
+def _crash(seed: int, kills: int) -> SeedResult:
+    """Kill a real engine process through one day (`workbench.testing.crash_runner`)."""
+    from workbench.testing.crash_runner import run_day_with_kills
+
+    report = run_day_with_kills(seed, kills)
+    return SeedResult(
+        seed=seed,
+        kind="crash",
+        orders=report.orders,
+        restarts=report.kills,
+        lost=report.lost,
+        doubled=report.doubled,
+        unprotected=report.unprotected,
+        longest_naked_s=report.longest_naked_s,
+        longest_recovery_s=report.longest_recovery_s,
+        failure="; ".join(report.findings),
+    )
+
+
+def _planted(args: argparse.Namespace) -> int:
+    from workbench.testing.proof.hunt import hunt
+
+    report = hunt(args.planted, seeds=args.seeds, tell=_say)
+    body = report.to_dict()
+    if args.json:
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+    else:
+        _say(f"{len(report.found)} of {report.planted} planted bugs were found; clean code: {report.clean or 'passes'}")
+    return 0 if report.is_good else 1
+
+
+def _told(args: argparse.Namespace, body: dict[str, Any]) -> int:
+    if args.json:
+        sys.stdout.write(json.dumps(body, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join(f"{name}: {value}" for name, value in body.items()) + "\n")
+    is_good = not (body["failures"] or body["lost"] or body["doubled"] or body["unprotected"])
+    return 0 if is_good else 1
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

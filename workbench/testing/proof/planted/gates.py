@@ -1,0 +1,96 @@
+"""Every gate left out, one by one, and the switches that gates read ignored (I7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.core import risk
+from workbench.core.engine import entries, machine, slicing
+from workbench.core.messages import FeedChecked, Operator
+from workbench.live.system import FeedWatch
+from workbench.testing.proof.planted.registry import Bug, add, bug, replace_with, wrap
+
+
+def _left_out(name: str) -> None:
+    risk.GATES[name] = lambda ask, book, limits, now: None
+
+    def make(judge: Any) -> Any:
+        def blind(*asked: Any) -> Any:
+            denied = judge(*asked)
+            return None if denied is not None and denied.gate == name else denied
+
+        return blind
+
+    wrap(entries, "judge_before_contract", make)
+
+
+def _register() -> None:
+    for name in risk.GATES:
+        add(Bug(f"gate_{name}", "I7", f"The gate {name} is never asked.", lambda name=name: _left_out(name)))  # type: ignore[misc]
+
+
+_register()
+
+
+@bug("I7")
+def halt_ignored() -> None:
+    """HALT does not halt."""
+
+    def make(on_operator: Any) -> Any:
+        def deaf(turn: Any, order: Any) -> None:
+            if order.command is not Operator.HALT:
+                on_operator(turn, order)
+
+        return deaf
+
+    wrap(machine, "_on_operator", make)
+
+
+@bug("I7")
+def flatten_leaves_one() -> None:
+    """FLATTEN leaves the oldest position where it is."""
+
+    def make(on_operator: Any) -> Any:
+        def lazy(turn: Any, order: Any) -> None:
+            live = turn.book.live_positions()
+            if order.command is Operator.FLATTEN and live:
+                from workbench.core.engine import steering
+
+                for position in live[1:]:
+                    steering.begin_exit(turn, position.position_id, "manual")
+                return
+            on_operator(turn, order)
+
+        return lazy
+
+    wrap(machine, "_on_operator", make)
+
+
+@bug("S3")
+def dead_feed_not_heard() -> None:
+    """That the feed is dead is told to the engine and ignored."""
+
+    def make(on_check: Any) -> Any:
+        def deaf(turn: Any, message: Any) -> None:
+            if not isinstance(message, FeedChecked):
+                on_check(turn, message)
+
+        return deaf
+
+    wrap(machine, "_on_check", make)
+
+
+@bug("S3")
+def silence_not_noticed() -> None:
+    """A feed that is connected and silent is alive."""
+
+    def make(judge: Any) -> Any:
+        return lambda self, *, market_open: judge(self, market_open=False)
+
+    wrap(FeedWatch, "judge", make)
+
+
+@bug("R19")
+def slices_go_on() -> None:
+    """The further orders of an entry are sent whatever has happened since the first."""
+    replace_with(slicing, "_why_not", lambda turn, each: "")

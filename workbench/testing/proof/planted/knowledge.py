@@ -1,0 +1,126 @@
+"""Bugs of what is known: fills counted twice or not at all, unknown read as flat, a person's trades not seen (I3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from workbench.core.book import Book
+from workbench.core.engine import orders, settling
+from workbench.core.engine.turn import Turn
+from workbench.core.messages import FillBooked
+from workbench.core.reconcile import Findings
+from workbench.testing.proof.planted.registry import bug, replace_with, wrap
+
+
+@bug("S1")
+def fill_counted_twice() -> None:
+    """A doubled or later update books its whole quantity again."""
+
+    def make(book_fill: Any) -> Any:
+        def greedy(turn: Turn, order: Any, seen: Any, fresh: int) -> None:
+            book_fill(turn, order, seen, seen.filled_quantity)
+
+        return greedy
+
+    wrap(orders, "_book_fill", make)
+
+
+@bug("I3")
+def unknown_read_as_flat() -> None:
+    """A snapshot that could not be read is taken for an empty one."""
+
+    def make(on_snapshot: Any) -> Any:
+        return lambda turn, snapshot: on_snapshot(turn, replace(snapshot, known=True))
+
+    wrap(settling, "on_snapshot", make)
+
+
+@bug("I3")
+def snapshot_not_folded() -> None:
+    """What a snapshot tells of our orders is not taken over."""
+    replace_with(settling, "compare_orders", lambda book, snapshot: Findings(updates=(), absent=(), foreign=()))
+
+
+@bug("I3")
+def average_as_price() -> None:
+    """Each part of a fill is booked at the average of all parts."""
+
+    def make(book_fill: Any) -> Any:
+        def naive(turn: Turn, order: Any, seen: Any, fresh: int) -> None:
+            before = len(turn.events)
+            book_fill(turn, order, replace(seen, last_fill_price=seen.average_price), fresh)
+            for event in turn.events[before:]:
+                if isinstance(event, FillBooked):
+                    return
+
+        return naive
+
+    wrap(orders, "_book_fill", make)
+
+
+@bug("I3")
+def gross_without_the_first_fill() -> None:
+    """The P&L of a position leaves its first fill out."""
+    from workbench.core.position import Position  # a bug in the class itself
+
+    def make(gross_at: Any) -> Any:
+        def short(self: Position, price: Any) -> Any:
+            first = self.fills[:1]
+            return gross_at(self, price) + sum(each.side.sign * each.quantity * each.price for each in first) // 100
+
+        return short
+
+    wrap(Position, "gross_at", make)
+
+
+@bug("R1")
+def late_fill_not_believed() -> None:
+    """A fill of an order that was given up is not believed."""
+
+    def make(fold: Any) -> Any:
+        def stubborn(turn: Turn, order: Any, seen: Any) -> None:
+            if not order.state.is_done:
+                fold(turn, order, seen)
+
+        return stubborn
+
+    wrap(orders, "fold", make)
+
+
+@bug("I3")
+def frozen_for_a_moment() -> None:
+    """A difference that is only a matter of time freezes the account."""
+    replace_with(settling, "CONFIRM_S", 0)
+    replace_with(settling, "in_flight", lambda book: False)
+
+
+@bug("R23")
+def hand_not_seen() -> None:
+    """That the broker holds less than our book says holds no exit back."""
+    replace_with(settling, "_short", lambda turn, snapshot: {})
+
+
+@bug("I3")
+def differences_not_named() -> None:
+    """Differences between the books are never found."""
+    replace_with(settling, "compare_positions", lambda book, snapshot: ())
+
+
+@bug("I3")
+def part_of_an_entry_forgotten() -> None:
+    """A position of one group hides the others of the same deployment from the books."""
+
+    def make(net: Any) -> Any:
+        def short(self: Book) -> Any:
+            found = net(self)
+            for position in self.positions.values():
+                if position.plan.group:
+                    instrument = position.plan.instrument
+                    key = (instrument.segment.value, instrument.security_id)
+                    found[key] = found.get(key, 0) - position.side.sign * position.open_quantity
+            return found
+
+        return short
+
+    wrap(Book, "net_by_instrument", make)

@@ -1,0 +1,73 @@
+"""Bugs of a restart and of a new day: something is forgotten, decided again, or told otherwise (I8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.core.engine import carrying, machine, settling
+from workbench.core.messages import AlertReceived, SignalRaised
+from workbench.live.runner import Runner
+from workbench.testing.proof.planted.registry import bug, replace_with, wrap
+
+
+@bug("I8")
+def recovery_decides_again() -> None:
+    """A start hands the last alerts and signals to the engine again."""
+
+    def make(recover: Any) -> Any:
+        def again(self: Runner, entries: Any) -> None:
+            recover(self, entries)
+            asked = [each.message for each in entries if isinstance(each.message, AlertReceived | SignalRaised)]
+            self._queue.extend((message, None) for message in asked[-3:])
+
+        return again
+
+    wrap(Runner, "recover", make)
+
+
+@bug("I8")
+def last_entry_forgotten() -> None:
+    """A start leaves the last entry of the journal out."""
+
+    def make(recover: Any) -> Any:
+        return lambda self, entries: recover(self, entries[:-1])
+
+    wrap(Runner, "recover", make)
+
+
+@bug("I8")
+def nothing_recovered() -> None:
+    """A start begins with an empty book."""
+    replace_with(Runner, "recover", lambda self, entries: None)
+
+
+@bug("I8")
+def under_way_forgotten() -> None:
+    """What was under way when the process died stays under way for ever."""
+    replace_with(settling, "settle_after_recovery", lambda turn: None)
+
+
+@bug("I8")
+def halt_forgotten_over_night() -> None:
+    """A person's halt ends with the day."""
+    replace_with(carrying, "DAILY_LOSS", "operator")
+
+
+@bug("I8")
+def night_forgets_positions() -> None:
+    """What is carried over the night is not told again on the new day."""
+    replace_with(carrying, "_retold", lambda book, position, turn: iter(()))
+
+
+@bug("I8")
+def state_outside_of_events() -> None:
+    """A trade is counted in the book without an event."""
+
+    def make(on_beat: Any) -> Any:
+        def leaky(turn: Any) -> None:
+            on_beat(turn)
+            turn.book.trades_today += bool(turn.events)
+
+        return leaky
+
+    wrap(machine.beat, "on_beat", make)

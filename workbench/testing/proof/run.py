@@ -1,0 +1,56 @@
+"""Running seeds: one day each, a failure told with its seed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from workbench.testing.proof.day import Day
+from workbench.testing.proof.night import Night
+from workbench.testing.proof.results import SeedResult
+from workbench.testing.proof.scenario import Scenario, scenario_of
+
+
+def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
+    """Give the day that a scenario asks for."""
+    kind = Night if scenario.is_night else Day
+    return kind(scenario, verbose=verbose)
+
+
+def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) -> SeedResult:
+    """Run one seed; whatever breaks is a failure of that seed and is told, never raised."""
+    day = day_of(scenario_of(seed), verbose=verbose)
+    failure = ""
+    with _quiet():
+        try:
+            asyncio.run(day.run())
+        except Exception as error:  # noqa: BLE001 - a planted bug may break anything, and that too is a finding
+            failure = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    if log is not None:
+        log.extend(day.log)
+    measures = day.measures
+    return SeedResult(
+        seed=seed,
+        kind="seed",
+        orders=measures.orders,
+        restarts=measures.restarts,
+        lost=measures.lost,
+        doubled=measures.doubled,
+        unprotected=measures.unprotected,
+        longest_naked_s=measures.longest_naked_s,
+        longest_recovery_s=measures.longest_recovery_s,
+        failure=failure,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the runner's own log off the console: hundreds of days are run, and a failure tells what matters."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,156 @@
+"""What one seed stands for: deployments, plans, limits, weather, and when the process dies."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, replace
+from datetime import time
+from decimal import Decimal
+
+from workbench.core.deployment import Deployment, Limits
+from workbench.core.order import Product
+from workbench.core.plan import (
+    Distance,
+    Exits,
+    Lock,
+    Look,
+    OnOpposite,
+    Overnight,
+    Plan,
+    ScaleOut,
+    Trail,
+    Underlying,
+)
+from workbench.testing.proof.faults import Faults, faults_of
+from workbench.testing.proof.market import SYMBOL
+
+ALERT_KEY = "canary-alert-key-9f3c2b"
+"""Secret of every alert of a proof; it must stand nowhere in what is written (invariant I10)."""
+
+SECONDS = 200
+"""Market seconds in which alerts and signals come."""
+
+DEATH_STAGES = ("appended", "synced", "told", "sent")
+"""Where the process dies around a journal entry: before it is on the disk, when it just is, before its commands are
+sent, after them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Death:
+    """The process dies at the `count`-th journal entry that is about an order, at that stage."""
+
+    count: int
+    stage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One seed."""
+
+    seed: int
+    deployments: tuple[Deployment, ...]
+    limits: Limits
+    faults: Faults
+    deaths: tuple[Death, ...]
+    is_night: bool
+    slow_disk: float
+    alerts: float
+    signals: float
+
+
+def points(value: str | int) -> Distance:
+    """Give a distance in rupees."""
+    return Distance(points=Decimal(value))
+
+
+def exits_of(rng: random.Random) -> Exits:
+    """Draw some exits, all kinds mixed."""
+    step = points(2) if rng.random() < 0.3 else None
+    watched = None
+    if rng.random() < 0.4:
+        watched = Underlying(
+            stop=points(rng.choice([5, 15])),
+            target=points(8) if rng.random() < 0.5 else None,
+            trail=Trail(distance=points(6)) if rng.random() < 0.5 else None,
+            strike=rng.choice([None, *Look]),
+            hourly_close=points(4) if rng.random() < 0.3 else None,
+        )
+    parts = (ScaleOut(at=points(3), lots=1), ScaleOut(at=points(7), share=Decimal(40)))
+    return Exits(
+        stop=points(rng.choice(["5", "15"])),
+        target=points(rng.choice(["4", "30"])),
+        trail=Trail(distance=points(6), step=step) if rng.random() < 0.5 else None,
+        lock=Lock(after=points(3), keep=Decimal(rng.choice([30, 80]))) if rng.random() < 0.4 else None,
+        time=time(10, 16, 10) if rng.random() < 0.1 else None,
+        underlying=watched,
+        scale_out=parts if rng.random() < 0.4 else (),
+    )
+
+
+def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
+    """Draw the scenario of a seed; `kills` sets the number of deaths."""
+    rng = random.Random(f"scenario {seed}")
+    is_night = seed % 4 == 3
+    faults = faults_of(rng, SECONDS)
+    deployments = tuple(_deployment(name, rng, is_night=is_night) for name in ("SCALP", "TREND"))
+    deaths = rng.choice([0, 0, 1, 3]) if kills is None else kills
+    if is_night:
+        faults = replace(faults, gap=0.0, silent=(), outages=(), by_hand=0.0)
+    return Scenario(
+        seed=seed,
+        deployments=deployments if rng.random() < 0.7 else deployments[:1],
+        limits=_limits(rng),
+        faults=faults,
+        deaths=tuple(
+            Death(count=count, stage=rng.choice(DEATH_STAGES)) for count in sorted(rng.sample(range(1, 120), deaths))
+        ),
+        is_night=is_night,
+        slow_disk=rng.choice([0.0, 0.0, 0.1]),
+        alerts=rng.choice([0.08, 0.15, 0.25]),
+        signals=rng.choice([0.05, 0.1]),
+    )
+
+
+def _limits(rng: random.Random) -> Limits:
+    return Limits(
+        capital=rng.choice([Decimal(1_000_000), Decimal(10_000_000), Decimal(10_000_000)]),
+        max_trades_per_day=rng.choice([3, 50, 50]),
+        max_daily_loss=Decimal(rng.choice([2_000, 500_000, 500_000])),
+        min_premium=Decimal(110) if rng.random() < 0.1 else None,
+        max_premium=Decimal(130) if rng.random() < 0.1 else None,
+        no_entry_after=time(10, 15, 30) if rng.random() < 0.1 else None,
+    )
+
+
+def _deployment(name: str, rng: random.Random, *, is_night: bool) -> Deployment:
+    exits = exits_of(rng)
+    plan = Plan(
+        name=name.lower(),
+        lots=rng.choice([1, 2, 2, 5, 5, 5, 40, 100]),
+        exits=exits,
+        on_opposite=rng.choice(list(OnOpposite)),
+        reentry=rng.random() < 0.85,
+        no_entry_before=time(10, 14, 0) if rng.random() < 0.1 else None,
+        no_entry_after_on_expiry=time(9, 15, 40) if rng.random() < 0.3 else None,
+        max_premium=Decimal(124) if rng.random() < 0.1 else None,
+    )
+    if is_night:
+        plan = replace(
+            plan,
+            lots=rng.choice([1, 2, 5]),
+            exits=replace(exits, stop=points(15), target=points(30), time=None),
+            product=Product.MARGIN,
+            overnight=rng.choice([Overnight.KEEP, Overnight.KEEP_WINNERS]),
+            no_entry_before=None,
+        )
+    return Deployment(
+        name=name,
+        symbol=SYMBOL,
+        plan=plan,
+        account="paper",
+        strategy="proof" if name == "TREND" else None,
+        interval="1m",
+        webhook_link=f"{name.lower()}-link",
+        key_sha256=hashlib.sha256(ALERT_KEY.encode()).hexdigest(),
+    )
