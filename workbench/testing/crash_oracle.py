@@ -1,0 +1,174 @@
+"""Who watches from outside while an engine is killed: the broker's own book, the journal's file, and what they must be.
+
+Nothing in here asks the engine what it believes, but where its belief is what is judged. Naked time is counted on the
+broker's book in real seconds, the time in which the engine was dead included.
+
+Invariant: a spell is closed only by the broker's book: the position is gone, or orders that would close it rest there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.core.signal import Side
+from workbench.simulator import Simulator
+from workbench.simulator.orders import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NakedSpell:
+    """A time in which a position had no order at the broker that would close it.
+
+    Parameters
+    ----------
+    key : str
+        Of the instrument.
+    seconds : float
+        Real seconds.
+    """
+
+    key: str
+    seconds: float
+
+
+class Guard:
+    """Watches the broker's positions; `look` is called on the simulator's own thread.
+
+    Parameters
+    ----------
+    simulator : Simulator
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._since: dict[str, float] = {}
+        self.spells: list[NakedSpell] = []
+
+    def look(self) -> None:
+        """Compare positions and resting orders now."""
+        now, naked = time.monotonic(), self.naked()
+        for key in naked:
+            self._since.setdefault(key, now)
+        for key in [each for each in self._since if each not in naked]:
+            self._close(key, now)
+
+    def end(self) -> None:
+        """Close what is still open: the watch ends."""
+        now = time.monotonic()
+        for key in list(self._since):
+            self._close(key, now)
+
+    def net(self) -> dict[str, int]:
+        """Give the broker's net position by instrument key; flat ones are left out."""
+        held: Counter[str] = Counter()
+        for position in self._simulator.account.positions.values():
+            held[position.listed.instrument.key] += position.net
+        return {key: net for key, net in held.items() if net}
+
+    def naked(self) -> set[str]:
+        """Give the instruments whose position the resting orders would not close."""
+        resting: Counter[tuple[str, Side]] = Counter()
+        for order in self._simulator.desk.orders.values():
+            if order.status.is_open or order.status is Status.TRANSIT:
+                resting[order.listed.instrument.key, order.side] += order.remaining
+        return {key for key, net in self.net().items() if resting[key, Side.SELL if net > 0 else Side.BUY] < abs(net)}
+
+    def working(self) -> list[str]:
+        """Give the orders that still rest."""
+        orders = self._simulator.desk.orders.values()
+        return [each.order_id for each in orders if each.status.is_open or each.status is Status.TRANSIT]
+
+    def _close(self, key: str, now: float) -> None:
+        self.spells.append(NakedSpell(key=key, seconds=now - self._since.pop(key)))
+
+
+@dataclass(slots=True)
+class JournalEyes:
+    """Reads a journal's file from outside, as it grows.
+
+    Parameters
+    ----------
+    path : Path
+        The database; it need not exist yet.
+    """
+
+    path: Path
+    last_seq: int = 0
+    ours: dict[str, dict[str, Any]] = field(default_factory=dict)
+    planned: dict[str, int] = field(default_factory=dict)
+    decided: Counter[tuple[str, str]] = field(default_factory=Counter)
+    filled: Counter[str] = field(default_factory=Counter)
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """Give messages and events that are durable since the last call, in order, as their JSON."""
+        if not self.path.is_file():
+            return
+        address = f"file:{self.path.as_posix()}?mode=ro"
+        try:
+            link = sqlite3.connect(address, uri=True, timeout=5)
+        except sqlite3.OperationalError:
+            return
+        try:
+            query = "SELECT seq, message, events FROM entries WHERE seq > ? ORDER BY seq"
+            rows = link.execute(query, (self.last_seq,)).fetchall()
+        except sqlite3.OperationalError:
+            return  # the tables are being made
+        finally:
+            link.close()
+        for seq, message, events in rows:
+            self.last_seq = int(seq)
+            if message is not None:
+                yield json.loads(message)
+            for event in json.loads(events):
+                self._keep(event)
+                yield event
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        match event.get("type"):
+            case "OrderSubmitted":
+                ticket = event["ticket"]
+                self.ours[ticket["correlation_id"]] = ticket
+            case "PositionPlanned":
+                self.planned[event["position_id"]] = int(event["quantity"])
+            case "DecisionMade":
+                self.decided[event["subject"], event["fate"]] += 1
+            case "FillBooked" if self.ours.get(event["correlation_id"], {}).get("purpose") == "entry":
+                self.filled[event["position_id"]] += int(event["quantity"])
+            case _:
+                pass
+
+
+def doubled(orders: Sequence[dict[str, Any]], eyes: JournalEyes) -> list[str]:
+    """Name what was sent or counted twice: an intent with two orders, an entry filled beyond its plan, an alert."""
+    found = []
+    sent = Counter(str(row["correlationId"]) for row in orders if row["correlationId"])
+    found += [f"intent {name} has {count} orders at the broker" for name, count in sent.items() if count > 1]
+    bought: Counter[str] = Counter()
+    for row in orders:
+        ticket = eyes.ours.get(str(row["correlationId"]))
+        if ticket is not None and ticket["purpose"] == "entry":
+            bought[ticket["position_id"]] += int(row["filledQty"])
+    for position_id, quantity in bought.items():
+        if quantity > eyes.planned.get(position_id, 0):
+            found.append(f"{position_id}: {quantity} entered at the broker, {eyes.planned.get(position_id, 0)} planned")
+    found += [f"{subject}: {fate} {count} times" for (subject, fate), count in eyes.decided.items() if count > 1]
+    return found
+
+
+def lost(orders: Sequence[dict[str, Any]], eyes: JournalEyes, accepted: Sequence[str]) -> list[str]:
+    """Name what was forgotten: an order at the broker that no intent explains, an alert taken and never decided on."""
+    found = [
+        f"order {row['orderId']} ({row['correlationId']}) at the broker has no intent in the journal"
+        for row in orders
+        if str(row["correlationId"]) not in eyes.ours
+    ]
+    ends = {subject.rpartition(":")[2] for subject, _ in eyes.decided}
+    found += [f"alert {name} was answered with 200 and never decided on" for name in accepted if name not in ends]
+    return found

@@ -1,0 +1,85 @@
+"""Where in the life of an order the engine is killed, and how each of these points is met from outside.
+
+A point is met by an alert, and then by what the journal's file shows or by a fault that strikes at the broker: a
+request that is held up in front of it, or an answer that is withheld behind it.
+
+Invariant: nothing of the engine is changed to be killed; every point is seen from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+HELD_BACK_S = 5.0
+"""Real seconds that a request or an answer is held back; the kill comes as soon as it is."""
+
+
+class KillPoint(StrEnum):
+    """Where in the life of an order the engine is killed; the names say what is durable or done by then."""
+
+    ALERT = "alert"
+    SUBMITTED = "submitted"
+    NEVER_ARRIVED = "never_arrived"
+    IN_FLIGHT = "in_flight"
+    HIDDEN = "hidden"
+    ACKNOWLEDGED = "acknowledged"
+    FILLED = "filled"
+    STOP_SUBMITTED = "stop_submitted"
+    STOP_IN_FLIGHT = "stop_in_flight"
+    PROTECTED = "protected"
+    EXIT_BEGAN = "exit_began"
+    CHANGE_ASKED = "change_asked"
+    CHANGE_IN_FLIGHT = "change_in_flight"
+    FLAT = "flat"
+    STARTING = "starting"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a kill point is met: by an alert, and by what the journal shows or a fault that strikes."""
+
+    needs: str
+    seen: Callable[[dict[str, Any]], bool] = lambda _: False
+    faults: tuple[dict[str, Any], ...] = ()
+
+
+def _event(kind: str, **wanted: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event.get("type") == kind and all(event.get(key) == value for key, value in wanted.items())
+
+
+def _submitted(purpose: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event.get("type") == "OrderSubmitted" and event["ticket"]["purpose"] == purpose
+
+
+def _withheld(match: str, skip: int = 0) -> dict[str, Any]:
+    return {"kind": "timeout_after_accept", "match": match, "seconds": HELD_BACK_S, "skip": skip}
+
+
+WAYS = {
+    KillPoint.ALERT: Way("entry", _event("AlertReceived")),
+    KillPoint.SUBMITTED: Way("entry", _submitted("entry")),
+    KillPoint.NEVER_ARRIVED: Way("entry", faults=({"kind": "delay", "match": "POST /orders", "seconds": HELD_BACK_S},)),
+    KillPoint.IN_FLIGHT: Way("entry", faults=(_withheld("POST /orders"),)),
+    KillPoint.HIDDEN: Way(
+        "entry",
+        faults=(
+            _withheld("POST /orders"),
+            {"kind": "lagging_lookup", "match": "POST /orders", "seconds": 8, "book": True},
+        ),
+    ),
+    KillPoint.ACKNOWLEDGED: Way("entry", _event("OrderMoved")),
+    KillPoint.FILLED: Way("entry", _event("FillBooked")),
+    KillPoint.STOP_SUBMITTED: Way("entry", _submitted("stop")),
+    KillPoint.STOP_IN_FLIGHT: Way("entry", faults=(_withheld("POST /orders", skip=1),)),
+    KillPoint.PROTECTED: Way("entry", _event("ProtectionChanged", protection="at_broker")),
+    KillPoint.EXIT_BEGAN: Way("exit", _event("ExitBegan")),
+    KillPoint.CHANGE_ASKED: Way("exit", _event("OrderChangeAsked")),
+    KillPoint.CHANGE_IN_FLIGHT: Way("exit", faults=(_withheld("PUT /orders"),)),
+    KillPoint.FLAT: Way("exit", _event("PositionClosed")),
+    KillPoint.STARTING: Way("entry", _submitted("entry")),
+    KillPoint.RANDOM: Way("entry"),
+}

@@ -1,0 +1,389 @@
+"""Kills the real engine process at named points of an order's life, and looks at the broker's book afterwards.
+
+A practice day runs in a simulator that outlives the engine. The market is held at chosen seconds; there an alert is
+sent, the market let go, and the engine killed the moment its journal or the broker shows the named point. Then it is
+started again, the unanswered alert is sent again as its sender would, and the day goes on. Kill points that lie between
+two durable steps are made with a fault that withholds an answer.
+
+Invariant: everything is chosen by the seed; what only timing decides (which side of a commit a kill fell on) may differ
+between two runs, what the report demands may not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.core.deployment import Deployment, webhook_path
+from workbench.reference import calendar
+from workbench.simulator import SimulatorConfig, SyntheticMarket
+from workbench.testing.crash_engine import SYMBOL, EngineFailed, EngineProcess, lay_down
+from workbench.testing.crash_oracle import Guard, JournalEyes, doubled, lost
+from workbench.testing.crash_points import HELD_BACK_S, WAYS, KillPoint, Way
+from workbench.testing.simulator import RunningSimulator, running_simulator
+
+DAY = dt.date(2026, 9, 28)
+FIRST_SECOND = 20
+"""Market second at which the first alert is sent."""
+
+MOST_KILLS = 400
+"""Of one day: an entry is not taken to the very end of a session."""
+
+BOUND_S = 20.0
+"""Real seconds that a position may stand without an order at the broker that closes it, the restart included."""
+
+_PATIENCE_S = 60.0
+_SETTLE_S = 15.0
+_POLL_S = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashReport:
+    """What a day with kills came to; all counts but the first five should be zero.
+
+    Parameters
+    ----------
+    kills : int
+        Engines that were killed.
+    missed : int
+        Kills whose named point did not come; they struck at the end of their wait.
+    orders : int
+        Orders at the broker.
+    lost, doubled : int
+        Forgotten orders, positions or alerts; what was sent, filled or decided twice.
+    unprotected : int
+        Positions that stood naked for longer than the bound, or at the end.
+    longest_naked_s, longest_recovery_s : float
+        Real seconds, the restart included; from the kill to "ready to trade".
+    findings : tuple of str
+        Each of the faults in words.
+    """
+
+    seed: int
+    kills: int
+    missed: int
+    alerts: int
+    orders: int
+    lost: int
+    doubled: int
+    unprotected: int
+    longest_naked_s: float
+    longest_recovery_s: float
+    by_point: dict[str, int] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was lost, doubled or left without protection."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it for JSON."""
+        return asdict(self)
+
+
+def run_day_with_kills(
+    seed: int,
+    kills: int,
+    *,
+    folder: Path | None = None,
+    points: Sequence[KillPoint] = tuple(KillPoint),
+    runs_on_at: float | None = None,
+    bound_s: float = BOUND_S,
+) -> CrashReport:
+    """Trade a part of a practice day and kill the engine `kills` times on the way.
+
+    Parameters
+    ----------
+    seed : int
+        Of the market, the alerts and the kills.
+    kills : int
+        At most `MOST_KILLS`.
+    folder : Path, optional
+        An empty folder for the data and the engine's log; a scratch one that is removed without it.
+    points : sequence of KillPoint
+        Among which each kill is chosen.
+    runs_on_at : float, optional
+        Market seconds a real second at which the market runs on while the engine is dead; without it the market waits,
+        and the day is the same as one without kills.
+    bound_s : float
+        Real seconds that a position may stand naked.
+
+    Raises
+    ------
+    EngineFailed
+        The engine did not come back.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="workbench-crash-", ignore_cleanup_errors=True) as scratch:
+            return run_day_with_kills(
+                seed, kills, folder=Path(scratch), points=points, runs_on_at=runs_on_at, bound_s=bound_s
+            )
+    if kills > MOST_KILLS:
+        raise ValueError(f"{kills} kills do not fit into one day; at most {MOST_KILLS}, then another seed")
+    config = SimulatorConfig(speed=runs_on_at, free_run=runs_on_at is not None)
+    market = SyntheticMarket(seed, calendar(), DAY)
+    with running_simulator(market=market, config=config) as simulator:
+        day = CrashDay(seed, folder, simulator, points=points, bound_s=bound_s)
+        try:
+            return day.run(kills)
+        finally:
+            day.close()
+
+
+class CrashDay:
+    """One day under way.
+
+    Parameters
+    ----------
+    seed : int
+    folder : Path
+    simulator : RunningSimulator
+        Its market stands.
+    """
+
+    def __init__(
+        self, seed: int, folder: Path, simulator: RunningSimulator, *, points: Sequence[KillPoint], bound_s: float
+    ) -> None:
+        self.seed, self.folder, self.simulator = seed, folder, simulator
+        self.points, self.bound_s = tuple(points), bound_s
+        self.rng = random.Random(seed)
+        self.guard = Guard(simulator.simulator)
+        self.valve = _Valve(simulator, self.guard.look)
+        self.deployments = lay_down(folder)
+        run = f"{seed % 0x1000000:06x}"
+        self.engine = EngineProcess(folder, simulator.port, run)
+        self.eyes = JournalEyes(folder / "journal" / "journal.db")
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="alert-sender")
+        self.by_point: dict[str, int] = dict.fromkeys((each.value for each in points), 0)
+        self.findings: dict[str, list[str]] = {"lost": [], "doubled": [], "unprotected": []}
+        self.accepted: list[str] = []
+        self.recoveries: list[float] = []
+        self.missed = self.alerts = self.kills = 0
+        self.quiet_at = 0.0
+
+    def run(self, kills: int) -> CrashReport:
+        """Trade, kill, and tell what came of it."""
+        self.engine.start()
+        self.engine.wait_ready()
+        self.valve.let_go(until=FIRST_SECOND)
+        self._wait_held()
+        for _ in range(kills):
+            self._round(self.rng.choice(self.points))
+        self._leave_all()
+        return self._report()
+
+    def close(self) -> None:
+        """End the engine and what serves it."""
+        self.engine.end()
+        # An answer that is still withheld would be cut off by the simulator's end, and told as a fault of its own.
+        time.sleep(max(0.0, self.quiet_at - time.monotonic()))
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    # --- a round ------------------------------------------------------------------------------------------------
+
+    def _round(self, point: KillPoint) -> None:
+        way, deployment = WAYS[point], self.rng.choice(self.deployments)
+        held = self._direction(deployment)
+        if way.needs == "exit" and held is None:
+            self._quietly(deployment, self.rng.choice(("long", "short")))
+            held = self._direction(deployment)
+        if way.needs == "exit":
+            target = "flat"
+        else:
+            target = {"long": "short", "short": "long"}.get(held or "", self.rng.choice(("long", "short")))
+        for fault in way.faults:
+            self.simulator.fault(**fault)
+            self.quiet_at = time.monotonic() + HELD_BACK_S
+        body = self._body(deployment, target)
+        answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
+        self.valve.let_go(seconds=self.rng.randint(5, 12))
+        self._await_point(point, way, answer)
+        self._kill_and_start(point)
+        self._settle(answer, deployment, body)
+        self.valve.let_go(seconds=self.rng.randint(8, 20))
+        self._wait_held()
+        self._compare(point)
+
+    def _await_point(self, point: KillPoint, way: Way, answer: Future[tuple[int, Any]]) -> None:
+        self.by_point[point.value] += 1
+        struck = len(self.simulator.fired())
+        end = time.monotonic() + (self.rng.random() if point is KillPoint.RANDOM else _PATIENCE_S)
+        while time.monotonic() < end:
+            if any(map(way.seen, list(self.eyes.news()))):
+                return
+            if way.faults and len(self.simulator.fired()) > struck:
+                time.sleep(self.rng.uniform(0.005, 0.05))
+                return
+            if answer.done() and self.valve.is_held:
+                break
+            if not self.engine.lives:
+                raise EngineFailed(f"the engine ended by itself; see {self.engine.log}")
+            time.sleep(_POLL_S)
+        self.missed += point is not KillPoint.RANDOM
+
+    def _kill_and_start(self, point: KillPoint) -> None:
+        self.engine.kill()
+        died = time.monotonic()
+        self.kills += 1
+        self.simulator.clear_faults()
+        self.engine.start()
+        if point is KillPoint.STARTING:
+            end = time.monotonic() + self.rng.uniform(0.5, 2.5)
+            while time.monotonic() < end:
+                self._look()
+                time.sleep(0.02)
+            self.engine.kill()
+            self.engine.start()
+        self.engine.wait_ready(self._look)
+        self.recoveries.append(time.monotonic() - died)
+
+    def _settle(self, answer: Future[tuple[int, Any]], deployment: Deployment, body: dict[str, Any]) -> None:
+        """Send an alert again that was not answered, as its sender would, and note what was taken."""
+        try:
+            status, _ = answer.result(_PATIENCE_S)
+        except (EngineFailed, http.client.HTTPException):
+            status, _ = self.engine.post(webhook_path(deployment), body)
+        if status == 200:
+            self.accepted.append(body["id"])
+
+    def _quietly(self, deployment: Deployment, target: str) -> None:
+        """Send an alert without a kill and let it work."""
+        body = self._body(deployment, target)
+        answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
+        self.valve.let_go(seconds=10)
+        self._settle(answer, deployment, body)
+        self._wait_held()
+
+    def _leave_all(self) -> None:
+        for deployment in self.deployments:
+            self._quietly(deployment, "flat")
+        self.valve.let_go(seconds=30)
+        self._wait_held()
+        self._compare("the end")
+        self.findings["unprotected"] += [
+            f"{each}: still held at the end" for each in self.simulator.call(self.guard.net)
+        ]
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        for _ in self.eyes.news():
+            pass
+        self.simulator.call(self.guard.look)
+
+    def _wait_held(self) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        while not (self.valve.is_held and self._has_caught_up()):
+            self._look()
+            if not self.engine.lives:
+                raise EngineFailed(f"the engine ended by itself; see {self.engine.log}")
+            if time.monotonic() > end:
+                raise EngineFailed(f"the market does not get on; see {self.engine.log}")
+            time.sleep(0.005)
+
+    def _has_caught_up(self) -> bool:
+        """The engine's market time is the simulator's: of a market that runs on it is no leader any more."""
+        now = self.simulator.call(lambda: self.simulator.simulator.now)
+        return dt.datetime.fromisoformat(self.engine.get("/health")["now"]) >= now
+
+    def _direction(self, deployment: Deployment) -> str | None:
+        rows = self.engine.get("/live/positions")
+        return next((str(row["direction"]) for row in rows if row["deployment"] == deployment.name), None)
+
+    def _compare(self, where: str) -> None:
+        """Compare what the engine holds with the broker's book; it has a little longer than its regular look."""
+        end = time.monotonic() + _SETTLE_S
+        while (ours := self._ours()) != (theirs := self.simulator.call(self.guard.net)):
+            if time.monotonic() > end:
+                self.findings["lost"].append(f"kill {self.kills} ({where}): we hold {ours}, the broker {theirs}")
+                return
+            time.sleep(0.05)
+
+    def _ours(self) -> dict[str, int]:
+        ours: Counter[str] = Counter()
+        for row in self.engine.get("/live/positions"):
+            ours[row["key"]] += row["units"] * (1 if row["side"] == "BUY" else -1)
+        return {key: units for key, units in ours.items() if units}
+
+    def _body(self, deployment: Deployment, target: str) -> dict[str, Any]:
+        self.alerts += 1
+        now = self.simulator.call(lambda: self.simulator.simulator.now)
+        return {
+            "strategy": deployment.name, "symbol": SYMBOL, "position": target, "timestamp": now.isoformat(),
+            "id": f"a{self.seed}-{self.alerts}",
+        }  # fmt: skip
+
+    def _report(self) -> CrashReport:
+        self._look()
+        self.simulator.call(self.guard.end)
+        rows: Any = self.simulator.call(self.simulator.simulator.book)["orders"]
+        self.findings["lost"] += lost(rows, self.eyes, self.accepted)
+        self.findings["doubled"] += doubled(rows, self.eyes)
+        spells = self.guard.spells
+        self.findings["unprotected"] += [
+            f"{each.key}: naked for {each.seconds:.1f} s" for each in spells if each.seconds > self.bound_s
+        ]
+        return CrashReport(
+            seed=self.seed,
+            kills=self.kills,
+            missed=self.missed,
+            alerts=self.alerts,
+            orders=len(rows),
+            lost=len(self.findings["lost"]),
+            doubled=len(self.findings["doubled"]),
+            unprotected=len(self.findings["unprotected"]),
+            longest_naked_s=round(max((each.seconds for each in spells), default=0.0), 2),
+            longest_recovery_s=round(max(self.recoveries, default=0.0), 2),
+            by_point=self.by_point,
+            findings=tuple(each for found in self.findings.values() for each in found),
+        )
+
+
+class _Valve:
+    """Lets the market run to a second and holds it there."""
+
+    def __init__(self, simulator: RunningSimulator, look: Callable[[], None]) -> None:
+        conductor = simulator.application.conductor
+        if conductor is None:
+            raise RuntimeError("the simulator is not running")
+        self._simulator, self._conductor, self._until = simulator, conductor, FIRST_SECOND
+        strike = conductor.strike
+
+        async def at_each_second() -> None:
+            if strike is not None:
+                await strike()
+            look()
+            if simulator.simulator.board.second >= self._until:
+                conductor.halted = True
+
+        conductor.strike = at_each_second
+
+    def let_go(self, *, seconds: int = 0, until: int | None = None) -> None:
+        """Let the market run so many seconds, or to that second."""
+
+        def opened() -> None:
+            self._until = until if until is not None else self._simulator.simulator.board.second + seconds
+            self._conductor.halted = False
+
+        self._simulator.call(opened)
+
+    @property
+    def is_held(self) -> bool:
+        """The market stands, and who leads it has done all that the last second led to."""
+
+        def held() -> bool:
+            leader, conductor = self._conductor.leader, self._conductor
+            free = self._simulator.simulator.config.free_run
+            return conductor.halted and (leader.acknowledged >= conductor.step_number if leader else free)
+
+        return self._simulator.call(held)
