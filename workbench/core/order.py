@@ -79,7 +79,8 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     # A cancel that crossed a fill; a rejection or abandonment that turns out wrong: the fill is believed.
     S.CANCELLED: frozenset({S.CANCELLED, S.PARTLY_FILLED, S.FILLED}),
     S.EXPIRED: frozenset({S.EXPIRED, S.PARTLY_FILLED, S.FILLED}),
-    S.REJECTED: frozenset({S.REJECTED, S.PARTLY_FILLED, S.FILLED}),
+    # A refusal for the pace can be an answer to an order that was taken: the broker's book is believed (fault R2).
+    S.REJECTED: frozenset({S.REJECTED, S.ACCEPTED, S.WORKING, S.PARTLY_FILLED, S.FILLED}),
     S.NOT_SENT: frozenset({S.NOT_SENT, S.ACCEPTED, S.WORKING, S.PARTLY_FILLED, S.FILLED}),
     S.ABANDONED: _LIVE,
 }

@@ -49,7 +49,7 @@ def test_a_fill_is_believed_after_every_end(state: OrderState) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [(S.FILLED, S.CANCELLED), (S.CANCELLED, S.WORKING), (S.REJECTED, S.ACCEPTED), (S.PARTLY_FILLED, S.UNKNOWN),
+    [(S.FILLED, S.CANCELLED), (S.CANCELLED, S.WORKING), (S.REJECTED, S.CANCELLED), (S.PARTLY_FILLED, S.UNKNOWN),
      (S.WORKING, S.NOT_SENT), (S.EXPIRED, S.WORKING)],
 )  # fmt: skip
 def test_an_illegal_move_is_refused(before: OrderState, after: OrderState) -> None:

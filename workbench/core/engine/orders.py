@@ -129,11 +129,17 @@ def _state_of(seen: BrokerOrder) -> OrderState:
 def _is_news(order: Order, state: OrderState) -> bool:
     if state is order.state:
         return False
-    if order.state.is_done and order.state not in (OrderState.NOT_SENT, OrderState.ABANDONED):
+    if order.state.is_done and not _ended_by_an_answer(order):
         return state is OrderState.FILLED or (
             state is OrderState.PARTLY_FILLED and order.state is not OrderState.FILLED and not order.filled_quantity
         )
     return state.is_done or _RANK.get(state, 0) > _RANK.get(order.state, 0)
+
+
+def _ended_by_an_answer(order: Order) -> bool:
+    """Our own conclusion, or a refusal that names no order: if the broker shows the order, it lives (fault R2)."""
+    is_unnamed = order.state is OrderState.REJECTED and not order.order_id
+    return is_unnamed or order.state in (OrderState.NOT_SENT, OrderState.ABANDONED)
 
 
 def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
@@ -212,8 +218,9 @@ def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
 def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     state = _OUTCOMES.get(answer.outcome) or _taken_state(answer)
     late = order.state is not OrderState.SUBMITTED and not _is_news(order, state)
-    if state not in TRANSITIONS[order.state] and state is not order.state:
-        # "Not sent", of an order that the broker has told us of: his word stands, and his book decides.
+    is_contradicted = answer.outcome is Outcome.REJECTED and not answer.order_id and bool(order.order_id)
+    if (state not in TRANSITIONS[order.state] and state is not order.state) or is_contradicted:
+        # "Not sent" or "refused", of an order that the broker has told us of: his word stands, and his book decides.
         sending.ask_snapshot(turn, f"order {answer.correlation_id} is {order.state}, its answer says {state}")
         return
     moved = order.state if late else state
@@ -237,6 +244,9 @@ def _placed(turn: Turn, order: Order, answer: WriteAnswered) -> None:
         turn.tell(Level.WARNING, f"order {answer.correlation_id} {state.value}: {answer.reason}")
         if answer.throttled:
             _throttled(turn, turn.book.orders[answer.correlation_id])
+            if state is OrderState.REJECTED:
+                # What the broker counts against us he may have taken all the same: his book is asked (fault R2).
+                sending.ask_snapshot(turn, f"order {answer.correlation_id} was refused for its pace")
         else:
             _gone(turn, turn.book.orders[answer.correlation_id])
     elif answer.state not in (None, state):
