@@ -169,6 +169,14 @@ def _deployments(commands: Commands) -> None:
         ("unfreeze", "say that you have looked at the differences between broker and book"),
     ):
         _command(commands, name, "operate", text).set_defaults(action=name)
+    _kill(commands)
+
+
+def _kill(commands: Commands) -> None:
+    text = "halt, leave everything, see that all is flat, and then turn the broker's own kill switch"
+    kill = _command(commands, "kill", "kill", text)
+    kill.add_argument("--yes", action="store_true", help="do not ask on the terminal")
+    _json(kill)
 
 
 def _confirm(parser: argparse.ArgumentParser) -> None:

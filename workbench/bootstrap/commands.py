@@ -179,6 +179,16 @@ def operate(args: argparse.Namespace) -> int:
     return _print(argparse.Namespace(json=False), _client().post(f"/api/{args.action}", {"reason": "command line"}))
 
 
+def kill(args: argparse.Namespace) -> int:
+    """``workbench kill``: asks, orders, and stays until it is done or known not to be."""
+    from workbench.bootstrap.killing import kill as order
+
+    seen = order(_client(), confirmed=args.yes, quiet=args.json)
+    if args.json:
+        _print(args, seen)
+    return 0 if seen["state"] == "done" else 1
+
+
 def export(args: argparse.Namespace) -> int:
     """``workbench export``."""
     from workbench.bootstrap.reporting import export as export_day

@@ -38,6 +38,7 @@ from workbench.live.admin_token import admin_token
 from workbench.live.alerts import AlertDesk
 from workbench.live.api import create_app
 from workbench.live.day import TradingDay, second_hand
+from workbench.live.kill import KillRun
 from workbench.live.lanes import OrderLanes
 from workbench.live.runner import Runner
 from workbench.live.schedule import DaySchedule
@@ -277,6 +278,7 @@ class EngineProcess:
             report=exporter(self.data, self.journal, self.account_id, facts),
             token_hours_left=self.venue.hours_left,
             candles=self.source.latest,
+            kill=KillRun(self.runner, mode=self.venue.mode, control=self.broker.control),
         )
         self.day = TradingDay(
             self.system, self.source, load_listings=self.load_listings, on_listings=self._take_listings

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from workbench.core.messages import (
     CancelOrder,
@@ -33,6 +34,8 @@ from workbench.core.ports import Broker, Clock, WriteReply
 ENTRY_TTL_S = 3.0
 
 Write = PlaceOrder | ModifyOrder | CancelOrder
+
+_T = TypeVar("_T")
 
 
 class OrderLanes:
@@ -102,6 +105,10 @@ class OrderLanes:
         self._under_way += 1
         future = self._read_lane.submit(self._snapshot)
         future.add_done_callback(lambda done: self._come_back(self._snapshot_of(done, command)))
+
+    async def ask(self, work: Callable[[Broker], _T]) -> _T:
+        """Do something that blocks in the reader's thread, between two looks, and give what came of it."""
+        return await asyncio.wrap_future(self._read_lane.submit(work, self._reader))
 
     def close(self) -> None:
         """Wait for what is under way and stop the threads."""

@@ -88,6 +88,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "deployments": deployment_views(system),
         "notices": [dict(notice) for notice in list(system.notices())[-20:]],
         "alarms": alarm_views(system),
+        "kill": None if system.kill is None else system.kill.view(),
         "reconciled_at": None if book.last_reconciled is None else book.last_reconciled.at.isoformat(),
     }
 

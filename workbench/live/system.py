@@ -21,6 +21,7 @@ from workbench.core.messages import FeedChecked
 from workbench.core.session import Calendar, Phase, Session
 from workbench.live.alerts import AlertDesk
 from workbench.live.edges import Alarms, DayReporter
+from workbench.live.kill import KillRun
 from workbench.live.runner import Runner
 
 MARKET = Segment.NSE_FNO
@@ -161,6 +162,8 @@ class LiveSystem:
         Writes the export of a day.
     token_hours_left : callable
         Hours until the broker's token ends; None where it does not.
+    kill : KillRun, optional
+        The kill switch.
     candles : callable
         (symbol, interval, count) to the newest closed bars as mappings.
     """
@@ -176,6 +179,7 @@ class LiveSystem:
     report: DayReporter | None = None
     token_hours_left: Callable[[], float | None] = lambda: None
     candles: Callable[[str, str, int], Sequence[Mapping[str, Any]]] = lambda *_: ()
+    kill: KillRun | None = None
     turned_away: int = 0
     ready: bool = False
     not_ready_because: str = "starting"
