@@ -30,6 +30,7 @@ from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput
 from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
+from workbench.live.loss_guard import LossGuard, products_of
 from workbench.live.system import MARKET
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
@@ -94,6 +95,7 @@ class LiveVenue(DhanVenue):
                 refuse_beyond_practice(item)
             except BadInput as error:
                 self._restrict(str(error))
+        self._products = products_of(chosen)
         lives = _fills_by_session(self._data, self.account_id)
         return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)
 
@@ -132,6 +134,16 @@ class LiveVenue(DhanVenue):
             host.watch.hold("gate", reason)
             host.notifier.send(Level.ALARM.value, reason)
         self._begin_beside(host, keeper, with_orders=True)
+        if not self.dry_run:
+            guard = LossGuard(
+                self.wires.broker.control,
+                loss=self._config.risk.max_daily_loss,
+                products=self._products,
+                session=self._session,
+                now=self.clock.now,
+                notifier=host.notifier,
+            )
+            host.start(guard.run())
 
     def facts(self) -> dict[str, Any]:
         """Give what stands in the day's export about the market."""
