@@ -53,6 +53,16 @@ def test_values_are_read_as_what_they_mean(tmp_path: Path) -> None:
     assert found.strategy.parameters == {"fast": 9, "slow": 21}
 
 
+def test_limits_of_a_deployment_may_be_narrower_and_have_windows_of_their_own(tmp_path: Path) -> None:
+    text = (
+        "risk:\n  deployments:\n    SCALP_ATM:\n      max_daily_loss: 3000\n      min_premium: 20\n"
+        '      no_entry_windows: [["12:00", "13:00"]]\n'
+    )
+    own = load(written(tmp_path, text), env={}).risk.deployments["SCALP_ATM"]
+    assert (own.max_daily_loss, own.min_premium, own.max_premium) == (Decimal(3000), Decimal(20), None)
+    assert own.no_entry_windows == ((time(12), time(13)),)
+
+
 def test_an_empty_file_and_an_empty_section_mean_the_defaults(tmp_path: Path) -> None:
     assert load(written(tmp_path, ""), env={}) == Config()
     assert load(written(tmp_path, "risk:\n"), env={}) == Config()
@@ -90,6 +100,11 @@ def test_a_misspelt_section_is_refused_with_the_near_one(tmp_path: Path) -> None
         ("risk:\n  min_premium: 50\n  max_premium: 10\n", "min_premium is above max_premium"),
         ("server:\n  engine_port: 8501\n", "three different ports"),
         ("server:\n  engine_port: 70000\n", "server.engine_port"),
+        ("risk:\n  deployments:\n    A: {max_trades_per_day: 21}\n", "deployments.A.max_trades_per_day: 21 is wider"),
+        ("risk:\n  deployments:\n    A: {min_premium: 4}\n", "deployments.A.min_premium: 4 is wider"),
+        ("risk:\n  deployments:\n    A: {max_trade: 4}\n", "risk.deployments.A.max_trade"),
+        ('trading:\n  no_entry_windows: [["13:00", "12:00"]]\n', "its begin first"),
+        ("trading:\n  no_entry_windows: [[12:00, 13:00]]\n", "write a time in quotes"),
         ("risk: 5\n", "risk must hold keys and values"),
         ("- risk\n", "holds no sections"),
         ("risk: [\n", "is not YAML"),

@@ -12,19 +12,22 @@ from tests.unit.core.builders import CALL, LIMITS, PUT, SCALP, SPOT, Stand, at, 
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, OwnLimits
 from workbench.core.engine import Engine
+from workbench.core.errors import BadInput
 from workbench.core.instrument import Right
 from workbench.core.messages import (
     AlertAction,
     DayBegan,
     DecisionMade,
     DeploymentChecked,
+    LeftToExpire,
     Operator,
     OperatorOrdered,
     QuoteReceived,
 )
-from workbench.core.plan import OnOpposite
+from workbench.core.plan import OnOpposite, Plan, index_as_future, plan_from_mapping
 from workbench.core.position import PositionState
 from workbench.core.signal import SignalValues
+from workbench.research.backtest import refuse_what_cannot_be_said
 
 A = AlertAction
 LONG = SignalValues(long_entry=True)
@@ -101,6 +104,33 @@ def test_an_entry_waits_for_nothing_while_the_loss_of_what_is_held_is_unknown() 
     assert last(stand).fate == "entered"
 
 
+def test_what_is_left_to_expire_without_a_price_counts_as_worthless() -> None:
+    stand = Stand(scalp(), scalp("OTHER"), limits=replace(LIMITS, max_daily_loss=Decimal(6020)))
+    stand.protected()
+    expiring = LeftToExpire(position_id=stand.position.position_id, at=stand.now, reason="nobody bids")
+    stand.events.append(expiring)
+    restarted(stand)
+    stand.price(PUT, 120)
+    stand.alert(A.BEARISH, "in", deployment="OTHER")
+    assert (stand.fates("in"), last(stand).gate) == (["denied"], "daily_loss")
+    stand.price(CALL, 5)
+    stand.alert(A.BEARISH, "again", deployment="OTHER")
+    assert stand.fates("again") == ["entered"]
+
+
+def test_r12_an_entry_that_the_funds_do_not_pay_for_is_denied_before_it_is_sent() -> None:
+    stand = Stand(limits=replace(LIMITS, needs_funds=True))
+    stand.alert(A.BULLISH, "unknown")
+    assert (last(stand).gate, last(stand).fate) == ("margin", "denied")
+    stand.snapshot(available_funds=Decimal("6002.49"))
+    stand.alert(A.BULLISH, "short of a paisa")
+    assert last(stand).reason == "blocks Rs 6002.50, free funds are Rs 6002.49"
+    assert stand.tickets() == []
+    stand.snapshot(available_funds=Decimal("6002.50"))
+    stand.alert(A.BULLISH, "enough")
+    assert stand.fates("enough") == ["entered"]
+
+
 def test_orders_that_are_still_to_be_sent_count_for_the_next_entry() -> None:
     big = scalp("BIG", lots=72)
     stand = Stand(big, scalp(), limits=replace(LIMITS, risk_per_trade_pct=Decimal(100), max_open_lots=72))
@@ -156,6 +186,16 @@ def test_pyramiding_adds_to_the_first_entry_and_all_leave_together() -> None:
     assert (stand.fates("third"), last(stand).gate) == (["denied"], "pyramiding")
     stand.alert(A.TARGET_FLAT, "out")
     assert [item.state for item in stand.book.positions.values()] == [PositionState.EXITING] * 2
+
+
+def test_how_far_a_plan_pyramids_is_read_and_bounded() -> None:
+    assert Plan().pyramiding == 0
+    assert plan_from_mapping({"pyramiding": 2}).pyramiding == 2
+    for wrong in (-1, 10, True, "2"):
+        with pytest.raises(BadInput, match="pyramiding"):
+            plan_from_mapping({"pyramiding": wrong})
+    with pytest.raises(BadInput, match="backtest cannot carry out pyramiding; use replay"):
+        refuse_what_cannot_be_said(index_as_future(pyramiding=1))
 
 
 def test_pyramiding_never_adds_to_the_other_side() -> None:

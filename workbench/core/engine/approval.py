@@ -4,13 +4,14 @@ Invariant: what is not known is asked as not known, so that a gate can refuse it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from workbench.core.bars import Quote
-from workbench.core.engine import steering
+from workbench.core.engine import day_end, steering
 from workbench.core.engine.turn import Slice, Turn, Wish
-from workbench.core.instrument import Instrument, InstrumentKind
+from workbench.core.exit_rules import Exits, Look
+from workbench.core.instrument import Instrument, InstrumentKind, Right
 from workbench.core.money import ZERO
 from workbench.core.position import PositionState
 from workbench.core.risk import Ask, Denied, judge
@@ -37,9 +38,45 @@ class Sized:
     units: int
 
 
-def approve(turn: Turn, sized: Sized, pieces: Sequence[Slice]) -> Denied | None:
-    """Ask every gate about an entry that is sent in these pieces; None means approved."""
-    return judge(_ask(turn, sized, pieces), turn.book, turn.config.limits, turn.now)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """All legs of one entry, what the broker says they block and what they can lose together, rupees."""
+
+    legs: tuple[Sized, ...]
+    margin: Decimal | None
+    worst_loss: Decimal | None
+
+
+def approve(turn: Turn, sized: Sized, pieces: Sequence[Slice], *, beside: Beside | None = None) -> Denied | None:
+    """Ask every gate about an entry that is sent in these pieces; None means approved.
+
+    A leg of several is asked about with the others `beside` it.
+    """
+    ask = _ask(turn, sized, pieces)
+    if beside is not None:
+        others = [each for each in beside.legs if each is not sized]
+        paid = sum((each.price * each.units for each in others if each.side is Side.BUY), ZERO)
+        ask = replace(
+            ask,
+            orders=len(beside.legs),
+            unsent_premium=ask.unsent_premium + paid,
+            unsent_lots=ask.unsent_lots + sum(each.units // each.found.instrument.lot for each in others),
+            margin=beside.margin,
+            worst_loss=beside.worst_loss,
+        )
+    return judge(ask, turn.book, turn.config.limits, turn.now)
+
+
+def unfit(turn: Turn, sized: Sized, exits: Exits) -> str:
+    """Say why this contract cannot be left as the plan says, or ""."""
+    instrument, spot = sized.found.instrument, sized.found.spot
+    watched, strike = exits.underlying, instrument.strike
+    sign = sized.side.sign if instrument.right is Right.CE else -sized.side.sign
+    if watched is not None and watched.strike is Look.TOUCH and strike is not None and sign * (spot - strike) < 0:
+        return f"{instrument.symbol} at {spot} is beyond the strike {strike} already"
+    if instrument.expiry == turn.now.date() and day_end.is_settled_in_shares(turn, instrument):
+        return f"{instrument.name} expires today and would be settled in shares"
+    return ""
 
 
 def _ask(turn: Turn, sized: Sized, pieces: Sequence[Slice]) -> Ask:
@@ -75,13 +112,17 @@ def _ask(turn: Turn, sized: Sized, pieces: Sequence[Slice]) -> Ask:
 def _open_pnl(turn: Turn, deployment: str = "") -> Decimal | None:
     """P&L of what is open, in all or of one deployment; None while something that is held has no price.
 
-    What is left to expire is counted at its last price, or at its entry: nobody need quote it any more.
+    What is left to expire need not be quoted any more: without a price it counts as worthless.
     """
+    written_off = ZERO
     for position in turn.book.live_positions():
-        is_quoted = position.plan.instrument.key in turn.desk.quotes or position.state is PositionState.EXPIRING
-        if position.open_quantity and not is_quoted and deployment in ("", position.plan.deployment):
+        is_quoted = position.plan.instrument.key in turn.desk.quotes
+        if is_quoted or not position.open_quantity or deployment not in ("", position.plan.deployment):
+            continue
+        if position.state is not PositionState.EXPIRING:
             return None
-    return steering.open_pnl(turn.desk, deployment)
+        written_off += position.entry_price * position.open_quantity
+    return steering.open_pnl(turn.desk, deployment) - written_off
 
 
 def _units(pieces: Sequence[Slice]) -> int:
