@@ -1,11 +1,20 @@
-"""A refusal that the broker's own book contradicts: what is shown there is believed (faults R2, S2)."""
+"""What an answer says and the broker's own book does not: the book is believed, and asked (faults R2, R9, S2)."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.unit.core.builders import CALL, Stand
-from workbench.core.messages import AlertAction, CancelOrder, Outcome, TakeSnapshot, WriteAnswered, WriteKind
+from workbench.core.messages import (
+    AlertAction,
+    CancelOrder,
+    Level,
+    Notify,
+    Outcome,
+    TakeSnapshot,
+    WriteAnswered,
+    WriteKind,
+)
 from workbench.core.order import OrderState, OrderTicket
 from workbench.core.position import PositionState
 
@@ -103,3 +112,21 @@ def test_s1_a_rejection_in_the_brokers_book_outlives_an_older_update() -> None:
     stand.update(stop, state=OrderState.REJECTED)
     stand.update(stop)
     assert stand.book.orders[stop.correlation_id].state is OrderState.REJECTED
+
+
+@pytest.mark.parametrize("letter", ["E", "S"])
+def test_r9_an_order_that_does_not_reach_the_exchange_is_looked_for_and_told_once(letter: str) -> None:
+    stand = Stand()
+    if letter == "S":
+        stand.entered()
+    else:
+        stand.alert(AlertAction.BULLISH)
+    stuck = stand.ticket(letter)
+    stand.answer(stuck)
+    stand.wait(60)
+    told = [each.text for each in stand.of(Notify) if each.level is Level.ALARM and stuck.correlation_id in each.text]
+    assert [text for text in told if "has not reached the exchange" in text] == told
+    assert len(told) == 1
+    assert stand.of(TakeSnapshot)
+    assert stand.book.orders[stuck.correlation_id].state is OrderState.ACCEPTED
+    assert len(stand.tickets(letter)) == 1

@@ -14,6 +14,8 @@ from workbench.core.risk.amounts import OWN_DAILY_LOSS, realised
 UNANSWERED_S = 5
 """Market seconds after which an unanswered order is looked for, and an unanswered stop is an alarm (fault R9)."""
 
+TRANSIT_S = 8
+"""Market seconds after which an order that was taken and has not reached the exchange is an alarm (fault R9)."""
 
 NAKED_AT_MOST_S = 10
 """Market seconds that a position may be without its stop; then it is left."""
@@ -175,6 +177,7 @@ def _look_after_orders(turn: Turn) -> None:
         if not order.state.may_rest:
             continue
         doubtful = doubtful or _is_doubtful(turn, order)
+        _warn_of_transit(turn, order)
         if not turn.book.positions[order.ticket.position_id].is_live:
             sending.cancel(turn, order)
     asked = turn.desk.last_snapshot_asked
@@ -185,4 +188,13 @@ def _look_after_orders(turn: Turn) -> None:
 def _is_doubtful(turn: Turn, order: Order) -> bool:
     if order.state is OrderState.UNKNOWN:
         return True
-    return order.state is OrderState.SUBMITTED and sending.older(turn, order, UNANSWERED_S)
+    is_under_way = order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED)
+    return is_under_way and sending.older(turn, order, UNANSWERED_S)
+
+
+def _warn_of_transit(turn: Turn, order: Order) -> None:
+    """An order in transit can be neither taken back nor counted on, and it may still fill: only a person can help."""
+    if order.state is OrderState.ACCEPTED and sending.older(turn, order, TRANSIT_S):
+        ticket = order.ticket
+        what = f"{ticket.purpose.value} {ticket.correlation_id} of {ticket.instrument.name} (order {order.order_id})"
+        turn.tell_once(Level.ALARM, f"{what} was taken and has not reached the exchange: look it up at the broker")
