@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from workbench.core.messages import AlertReceived, DecisionMade, PositionPlanned
@@ -24,6 +24,7 @@ class Sent:
 
     link: str
     body: dict[str, Any]
+    forged: bool = False
     answers: list[tuple[int, str]] = field(default_factory=list)
     again_at: datetime | None = None
     task: asyncio.Task[None] | None = None
@@ -42,12 +43,13 @@ class Senders:
         self.sent: dict[str, Sent] = {}
 
     def send(self, process: Process, name: str, now: datetime, *, forged: bool = False) -> None:
-        """Send some alert to a deployment; a forged one has a wrong key and must never act."""
+        """Send some alert to a deployment; a forged one has a wrong key or is a day old, and must never act."""
         number = f"n{len(self.sent)}"
-        body = self._some(name, now)
-        body |= {"id": number, "key": "some-other-key" if forged else ALERT_KEY}
+        is_old = forged and self._rng.random() < 0.5
+        body = self._some(name, now - timedelta(days=is_old))
+        body |= {"id": number, "key": "some-other-key" if forged and not is_old else ALERT_KEY}
         alert_id = f"{name}:{number}"
-        sent = self.sent[alert_id] = Sent(link=f"{name.lower()}-link", body=body)
+        sent = self.sent[alert_id] = Sent(link=f"{name.lower()}-link", body=body, forged=forged)
         self._post(process, sent)
 
     def again(self, process: Process, now: datetime) -> None:
@@ -89,8 +91,8 @@ class Senders:
                     acted.setdefault(event.subject, 0)
                     acted[event.subject] += entry.now == event.at
         for alert_id, sent in self.sent.items():
-            taken, forged = kept.get(alert_id, 0), sent.body["key"] != ALERT_KEY
-            promise(not (forged and (taken or sent.was_taken)), "I9", f"{alert_id} was forged and taken")
+            taken = kept.get(alert_id, 0)
+            promise(not (sent.forged and (taken or sent.was_taken)), "I9", f"{alert_id} was forged and taken")
             promise(taken <= 1, "I9", f"{alert_id} is {taken} times in the journal")
             promise(taken == 1 or not sent.was_taken, "I9", f"{alert_id} was answered 2xx and is not in the journal")
             promise(acted.get(alert_id, 0) <= 1, "I9", f"{alert_id} entered {acted.get(alert_id)} times")

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give the exit code."""
     args = _parser().parse_args(argv)
     if args.plant:
-        from workbench.testing.proof.planted import plant
+        from workbench.testing.proof.planted.catalogue import plant
 
         plant(args.plant)
     if args.planted is not None:

@@ -38,6 +38,7 @@ from workbench.testing.proof.gatekeeper import Gatekeeper
 from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT, at, listings, session_of
 from workbench.testing.proof.oracle import BrokenPromise, Measures, Oracle, Written, promise
 from workbench.testing.proof.process import Notices, Process, ToldClock
+from workbench.testing.proof.promptness import Promptness
 from workbench.testing.proof.scenario import SECONDS, Scenario
 from workbench.testing.proof.venue import Venue
 
@@ -73,6 +74,7 @@ class Day:
         self.disk, self.notices, self.written = Disk(), Notices(), Written()
         self.oracle, self.senders = Oracle(self.venue), Senders(self.rng)
         self.gates = Gatekeeper(self.config)
+        self.promptness = Promptness(self.venue, self.gates)
         self.log: list[str] = []
         self._folded = 0
         self._orders_seen = 0
@@ -80,6 +82,7 @@ class Day:
         self.dying = ""
         self._asked = 0
         self._broken: BrokenPromise | None = None
+        self._raised: SignalRaised | None = None
         self._recovering: int | None = None
         self._armed_told: dict[str, bool] = {}
         self.process = self._life()
@@ -109,6 +112,8 @@ class Day:
             await self.second(trading=True)
         for _ in range(20):
             await self.second(trading=False)
+        if self.rng.random() < 0.5:
+            self.tell(OperatorOrdered(command=Operator.HALT))  # what is halted is left all the same
         session = session_of(self.now.date())
         self.go_to(session.square_off_start - timedelta(seconds=5))
         while self.now < session.broker_square_off:
@@ -131,6 +136,7 @@ class Day:
 
     def go_to(self, moment: datetime) -> None:
         """Jump over an idle time."""
+        self.promptness.disturbed()
         self.clock.time = self.venue.now = moment
         self.process.watch.saw_quote(self.clock.monotonic())
 
@@ -159,6 +165,7 @@ class Day:
         self.senders.settle(self.now + timedelta(seconds=5))
         trades = session_of(self.now.date()).contains(self.now)
         self.oracle.second(self.book, alarm_now=self.notices.alarms > alarms, trades=trades)
+        self.promptness.second(trades=trades)
         self._recovered()
 
     async def beat(self) -> None:
@@ -206,7 +213,7 @@ class Day:
     def tell(self, message: Message) -> None:
         """Hand a message to the runner."""
         if isinstance(message, QuoteReceived):
-            self.gates.saw(message, self.now)
+            self.gates.saw(message.quote)
         self.process.runner.enqueue(message)
 
     def spot(self) -> Decimal:
@@ -258,7 +265,7 @@ class Day:
         )
         previous = values if rng.random() < 0.2 else None
         known_at = self.now - age
-        return SignalRaised(
+        raised = SignalRaised(
             deployment=name,
             bar_time=known_at - timedelta(minutes=1),
             known_at=known_at,
@@ -267,6 +274,9 @@ class Day:
             strategy_hash="proof",
             close=self.spot(),
         )
+        # A signal source that starts anew may raise the newest bar once more.
+        self._raised = raised if self._raised is None or rng.random() < 0.7 else self._raised
+        return self._raised
 
     # --- lives ---------------------------------------------------------------------------------------------------
 
@@ -298,6 +308,7 @@ class Day:
     def _written_down(self, entry: JournalEntry) -> None:
         try:
             self.gates.take(entry)
+            self.promptness.take(entry)
         except BrokenPromise as broken:
             # Told to the driver and not to the runner, which would take it for a broken disk.
             self._broken = self._broken or broken
@@ -344,6 +355,7 @@ class Day:
             promise(self.book == before, "I8", "recovery gave another book than the one that died")
         self._same_as_journal()
         self.gates.again(self.disk.read())
+        self.promptness.disturbed()
         self._recovering = 0
         await self.begin_again()
 

@@ -70,9 +70,12 @@ class Faults:
     by_hand: float = 0.0
 
     @property
-    def tells_all(self) -> bool:
-        """Whether every update comes, so that a fill is known within a few seconds."""
-        return self.lost_update == 0
+    def is_calm(self) -> bool:
+        """Whether every write is answered as it should be and every update comes, if late."""
+        shares = (self.rejected, self.not_sent, self.throttled, self.unknown, self.rejected_later, self.answer_late)
+        return not (
+            any(shares) or self.lost_update or self.blind_snapshot or self.lag_s or self.outages or self.by_hand
+        )
 
 
 def faults_of(rng: random.Random, seconds: int) -> Faults:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.testing.proof.planted import BUGS
+from workbench.testing.proof.planted.catalogue import BUGS
 
 PATIENCE_S = 900.0
 

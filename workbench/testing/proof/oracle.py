@@ -87,6 +87,7 @@ class Oracle:
         self.venue = venue
         self.measures = Measures()
         self.naked: dict[str, int] = {}
+        self.bare: dict[str, int] = {}
         self.unseen: dict[str, int] = {}
         self.overseen: dict[str, int] = {}
         self.alarmed: set[str] = set()
@@ -171,7 +172,7 @@ class Oracle:
             self._known(position, held)
             self._protected(position, held, sum(each.remaining for each in resting), alarm_now, trades)
             self._stops(position)
-        self._hands(book)
+        self._hands()
 
     def _known(self, position: Position, held: int) -> None:
         """Our fills are the broker's, or the difference is found in time (I3)."""
@@ -191,6 +192,7 @@ class Oracle:
         is_over = not held or working >= held or position.state is PositionState.EXPIRING or not trades
         if is_over or key_of(position.plan.instrument) in self.venue.by_hand():
             self.naked.pop(position_id, None)
+            self.bare.pop(position_id, None)
             self.alarmed.discard(position_id)
             return
         if alarm_now:
@@ -199,6 +201,7 @@ class Oracle:
         self.measures.longest_naked_s = max(self.measures.longest_naked_s, seconds)
         if position.open_quantity < held:
             return  # not known yet: `_known` bounds it
+        seconds = self.bare[position_id] = self.bare.get(position_id, 0) + 1
         is_excused = position.state is PositionState.EXITING or position_id in self.alarmed
         late = seconds > (ALARMED_AT_MOST_S if is_excused else NAKED_AT_MOST_S)
         self.measures.unprotected += late
@@ -225,13 +228,20 @@ class Oracle:
                 "I5",
                 f"{each.order_id}: trigger {ticket.trigger_price} lies beyond {distance} from {average}",
             )
+            is_plain = plan.exits.trail is None and plan.exits.lock is None
+            away = sign * (ticket.trigger_price - average + sign * distance)
+            promise(
+                not (settled and is_plain) or away <= TICK,
+                "I5",
+                f"{each.order_id}: trigger {ticket.trigger_price} is not {distance} from {average}",
+            )
             before = self.triggers.get(position.position_id)
             if settled:
                 looser = before is not None and sign * (ticket.trigger_price - before) < 0
                 promise(not looser, "I5", f"the stop of {position.position_id} was loosened from {before}")
                 self.triggers[position.position_id] = ticket.trigger_price
 
-    def _hands(self, book: Book) -> None:
+    def _hands(self) -> None:
         """Where a person trades too, we leave no more than is there, and say so (R23)."""
         net = self.venue.net()
         for key in self.venue.by_hand():

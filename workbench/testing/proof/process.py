@@ -157,8 +157,7 @@ class Process:
             ready=True,
         )
         self.door = AlertDoor(self.system)
-        days = [entry for entry in self.journal.read_day(config.account_id, DAY)]
-        self.runner.recover(days)
+        self.runner.recover(self.journal.read_day(config.account_id, DAY))
 
     def _spot(self, symbol: str) -> Decimal | None:
         return self.system.spot(symbol)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import random
 
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
+from workbench.testing.proof.walls import judge_walls, judge_written, listened
 
 
 def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
@@ -23,9 +22,11 @@ def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) 
     """Run one seed; whatever breaks is a failure of that seed and is told, never raised."""
     day = day_of(scenario_of(seed), verbose=verbose)
     failure = ""
-    with _quiet():
+    with listened() as logged:
         try:
+            judge_walls(random.Random(f"walls {seed}"))
             asyncio.run(day.run())
+            judge_written(day.disk.entries, day.notices.texts, logged.getvalue())
         except Exception as error:  # noqa: BLE001 - a planted bug may break anything, and that too is a finding
             failure = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
     if log is not None:
@@ -43,14 +44,3 @@ def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) 
         longest_recovery_s=measures.longest_recovery_s,
         failure=failure,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the runner's own log off the console: hundreds of days are run, and a failure tells what matters."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)

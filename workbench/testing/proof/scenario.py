@@ -7,8 +7,9 @@ import random
 from dataclasses import dataclass, replace
 from datetime import time
 from decimal import Decimal
+from typing import Any
 
-from workbench.core.deployment import Deployment, Limits
+from workbench.core.deployment import Deployment, Limits, OwnLimits
 from workbench.core.order import Product
 from workbench.core.plan import (
     Distance,
@@ -113,13 +114,32 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
 
 
 def _limits(rng: random.Random) -> Limits:
-    return Limits(
+    """Draw the account's limits; each is set in few seeds, so that days are not idle."""
+
+    def now_and_then(*choices: Any) -> Any:
+        return rng.choice(choices) if rng.random() < 0.12 else None
+
+    loose = Limits(
         capital=rng.choice([Decimal(1_000_000), Decimal(10_000_000), Decimal(10_000_000)]),
         max_trades_per_day=rng.choice([3, 50, 50]),
         max_daily_loss=Decimal(rng.choice([2_000, 500_000, 500_000])),
-        min_premium=Decimal(110) if rng.random() < 0.1 else None,
-        max_premium=Decimal(130) if rng.random() < 0.1 else None,
-        no_entry_after=time(10, 15, 30) if rng.random() < 0.1 else None,
+        needs_funds=rng.random() < 0.5,
+    )
+    return replace(
+        loose,
+        min_premium=now_and_then(Decimal(110)),
+        max_premium=now_and_then(Decimal(130)),
+        max_open_premium=now_and_then(Decimal(30_000), Decimal(60_000)),
+        max_lots_per_entry=now_and_then(2, 5),
+        max_open_lots=now_and_then(5, 8),
+        max_positions_per_symbol=now_and_then(1),
+        max_entries_per_minute=now_and_then(2, 3),
+        cooling_off_minutes=now_and_then(1, 2),
+        max_spread_pct=now_and_then(Decimal(1)),
+        min_depth_pct=now_and_then(Decimal(50)),
+        max_price_gap_pct=now_and_then(Decimal("0.05")),
+        no_entry_after=now_and_then(time(10, 15, 30)),
+        no_entry_windows=((time(10, 14), time(10, 15)),) if rng.random() < 0.1 else (),
     )
 
 
@@ -131,6 +151,7 @@ def _deployment(name: str, rng: random.Random, *, is_night: bool) -> Deployment:
         exits=exits,
         on_opposite=rng.choice(list(OnOpposite)),
         reentry=rng.random() < 0.85,
+        pyramiding=rng.choice([0, 0, 0, 1, 2]),
         no_entry_before=time(10, 14, 0) if rng.random() < 0.1 else None,
         no_entry_after_on_expiry=time(9, 15, 40) if rng.random() < 0.3 else None,
         max_premium=Decimal(124) if rng.random() < 0.1 else None,
@@ -152,5 +173,9 @@ def _deployment(name: str, rng: random.Random, *, is_night: bool) -> Deployment:
         strategy="proof" if name == "TREND" else None,
         interval="1m",
         webhook_link=f"{name.lower()}-link",
+        limits=OwnLimits(
+            max_trades_per_day=2 if rng.random() < 0.1 else None,
+            max_entries_per_minute=2 if rng.random() < 0.1 else None,
+        ),
         key_sha256=hashlib.sha256(ALERT_KEY.encode()).hexdigest(),
     )

@@ -176,7 +176,9 @@ class Venue:
             self.prices[key] = max(Decimal(2), self.prices[key] + step)
             price = self.prices[key]
             bid = Decimal(0) if self.nobody_bids else price - TICK
-            quote = Quote(key, self.now, price, bid, price + TICK)
+            wide = Decimal(self.rng.choice([0, 0, 0, 0, 0, 1, 2]))
+            sizes = self.rng.choice([5000, 5000, 500, 25]), self.rng.choice([5000, 5000, 500, 25])
+            quote = Quote(key, self.now, price, bid, price + TICK + wide, *sizes)
             if self.rng.random() < self.faults.bad_tick:
                 quote = self.rng.choice([replace(quote, last=Decimal(0)), replace(quote, ask=Decimal(0))])
             found.append(quote)
@@ -221,7 +223,7 @@ class Venue:
     # --- a person beside us, the end of a day --------------------------------------------------------------------
 
     def traded_by_hand(self) -> str:
-        """Let a person trade in the broker's app: sell some of what we hold, buy more, or take an order of ours back."""
+        """Let a person trade in the broker's app: sell what we hold, buy more, or take an order of ours back."""
         resting = [each for each in self.orders.values() if each.state.may_rest and not each.hand]
         if resting and self.rng.random() < 0.4:
             order = self.rng.choice(resting)

@@ -3,8 +3,3 @@
 A bug is a patch of a function or a constant of `workbench`, applied in a process of its own. The registry says which
 invariant it breaks; `workbench prove --planted` plants each, runs seeds until one fails, and tells which.
 """
-
-from workbench.testing.proof.planted import exits, gates, knowledge, orders, recovery, walls
-from workbench.testing.proof.planted.registry import BUGS, Bug, plant
-
-__all__ = ["BUGS", "Bug", "exits", "gates", "knowledge", "orders", "plant", "recovery", "walls"]

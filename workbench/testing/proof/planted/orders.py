@@ -7,7 +7,7 @@ from typing import Any
 from workbench.core import exits
 from workbench.core.engine import orders, sending, settling, slicing, steering
 from workbench.core.engine.turn import Slice, Turn
-from workbench.core.messages import CancelAsked, OrderChangeAsked, OrderMoved, Outcome, PlaceOrder
+from workbench.core.messages import CancelAsked, Event, OrderChangeAsked, OrderMoved, Outcome, PlaceOrder
 from workbench.core.order import OrderState, Purpose
 from workbench.live.runner import Runner
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
@@ -30,7 +30,7 @@ def send_before_the_disk() -> None:
 
 def _unwritten(kind: type) -> None:
     def make(emit: Any) -> Any:
-        def forgetful(self: Turn, event: Any) -> None:
+        def forgetful(self: Turn, event: Event) -> None:
             if isinstance(event, kind):
                 self.book.apply(event)
             else:

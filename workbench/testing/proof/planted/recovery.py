@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.core.engine import carrying, machine, settling
+from workbench.core.engine import beat, carrying, settling
 from workbench.core.messages import AlertReceived, SignalRaised
 from workbench.live.runner import Runner
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
@@ -70,4 +70,4 @@ def state_outside_of_events() -> None:
 
         return leaky
 
-    wrap(machine.beat, "on_beat", make)
+    wrap(beat, "on_beat", make)

@@ -1,0 +1,198 @@
+"""What has to happen soon: leaving at target, stop, time and order; the trail; the alarm of a silent feed.
+
+In calm weather (no write fails, no update is lost) nothing excuses a delay, so these bounds are tight. What is judged
+in every weather is that nothing is left for a reason that the market never gave (S6).
+
+Invariant: the engine is not asked; prices, fills and orders are the venue's, reasons are the journal's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from workbench.core.messages import ExitBegan, OperatorOrdered, PositionPlanned, StopMoved
+from workbench.core.messages.inbound import Operator
+from workbench.core.order import OrderType, Purpose
+from workbench.core.ports import JournalEntry
+from workbench.testing.proof.gatekeeper import Gatekeeper
+from workbench.testing.proof.market import TICK
+from workbench.testing.proof.oracle import promise
+from workbench.testing.proof.venue import Venue
+
+SOON_S = 8
+BARE_S = 9
+PASSED_S = 14
+RESTED_S = 25
+"""Seconds after a death or a silence in which nothing is demanded at once."""
+
+BY_STOP = frozenset({"stop", "trail", "lock", "gap"})
+
+
+@dataclass(slots=True)
+class Watched:
+    """A position that is held at the venue, in seconds that a bound has stood."""
+
+    since: datetime
+    low: Decimal
+    high: Decimal
+    at_target: int = 0
+    passed: int = 0
+    timed: int = 0
+    ordered: int = 0
+    bare: int = 0
+    lossy: int = 0
+    minute_high: Decimal | None = None
+    last_minute_high: Decimal | None = None
+
+
+@dataclass(slots=True)
+class Begun:
+    """What the journal says of the exits of a position."""
+
+    plan: PositionPlanned
+    stop: Decimal | None = None
+    stops: tuple[Decimal, ...] = ()
+    reason: str = ""
+    must_leave: bool = False
+
+
+@dataclass(slots=True)
+class Promptness:
+    """Watches the time between a cause and its effect.
+
+    Parameters
+    ----------
+    venue : Venue
+    keeper : Gatekeeper
+    """
+
+    venue: Venue
+    keeper: Gatekeeper
+    positions: dict[str, Begun] = field(default_factory=dict)
+    watched: dict[str, Watched] = field(default_factory=dict)
+    rested: int = 0
+    silent: int = 0
+
+    def take(self, entry: JournalEntry) -> None:
+        """Read one entry of the journal as it is written."""
+        for event in entry.events:
+            match event:
+                case PositionPlanned():
+                    self.positions.setdefault(event.position_id, Begun(event))
+                case StopMoved():
+                    begun = self.positions[event.position_id]
+                    if event.stop is not None:
+                        begun.stop, begun.stops = event.stop, (*begun.stops, event.stop)
+                case ExitBegan():
+                    self._begun(event)
+                case _:
+                    pass
+        if isinstance(entry.message, OperatorOrdered) and entry.message.command in (Operator.FLATTEN, Operator.CLOSE):
+            for position_id in self.watched:
+                self.positions[position_id].must_leave = True
+
+    def disturbed(self) -> None:
+        """The process died: what was known is looked up again first."""
+        self.rested = 0
+        for each in self.watched.values():
+            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.lossy = 0
+        # What was only in memory is not in the journal: an order of a person may be lost with it.
+        for begun in self.positions.values():
+            begun.must_leave = False
+
+    def second(self, *, trades: bool) -> None:
+        """Judge one market second."""
+        venue = self.venue
+        is_quiet = venue.is_silent or not trades
+        self.rested = 0 if is_quiet else self.rested + 1
+        self.silent = self.silent + 1 if venue.is_silent and trades else 0
+        heard = self.silent <= SOON_S + 4 or not self.keeper.told.alive
+        promise(heard, "S3", f"no quote for {self.silent} s and nobody is told")
+        for position_id in venue.position_ids():
+            if not venue.held(position_id):
+                self.watched.pop(position_id, None)
+            elif position_id in self.positions:
+                self._follow(position_id)
+        if venue.faults.is_calm and self.rested > RESTED_S and not venue.by_hand():
+            for position_id, watched in self.watched.items():
+                self._judge(position_id, self.positions[position_id], watched)
+
+    def _follow(self, position_id: str) -> None:
+        price, now = self.venue.prices[self.positions[position_id].plan.instrument.key], self.venue.now
+        watched = self.watched.setdefault(position_id, Watched(now, price, price))
+        watched.low, watched.high = min(watched.low, price), max(watched.high, price)
+        if now.second == 0:
+            watched.last_minute_high, watched.minute_high = watched.minute_high, None
+        if (now - watched.since).total_seconds() > SOON_S and self.rested:
+            watched.minute_high = price if watched.minute_high is None else max(price, watched.minute_high)
+
+    def _begun(self, event: ExitBegan) -> None:
+        begun, watched = self.positions[event.position_id], self.watched.get(event.position_id)
+        begun.reason = event.reason
+        if watched is None or begun.plan.side.sign < 0:
+            return
+        name, price = event.position_id, self.venue.prices[begun.plan.instrument.key]
+        low, high = min(watched.low, price), max(watched.high, price)
+        if event.reason in BY_STOP and begun.stops:
+            # The stop may fill where it lay before the rest of the entry had filled.
+            promise(low <= max(begun.stops), "S6", f"{name} is left by its stop {begun.stop}, lowest was {low}")
+        target = begun.plan.exits.target
+        if event.reason == "target" and target is not None:
+            least = self._average(name) + target.rupees(self._average(name))
+            promise(high >= least - TICK, "S6", f"{name} is left at its target {least}, highest was {high}")
+
+    def _average(self, position_id: str) -> Decimal:
+        entries = [each for each in self.venue.of(position_id) if each.ticket.purpose is Purpose.ENTRY and each.filled]
+        filled = sum(each.filled for each in entries)
+        return sum((each.value for each in entries), Decimal(0)) / filled if filled else Decimal(0)
+
+    def _judge(self, position_id: str, begun: Begun, watched: Watched) -> None:
+        venue, now, exits = self.venue, self.venue.now, begun.plan.exits
+        resting = venue.resting_exits(position_id)
+        is_bare = not resting and begun.stop is not None and not venue.nobody_bids
+        watched.bare = watched.bare + 1 if is_bare else 0
+        promise(watched.bare <= BARE_S, "I5", f"{position_id} without any order for {watched.bare} s in calm weather")
+        if begun.reason or begun.plan.side.sign < 0:
+            return
+        price, average = venue.prices[begun.plan.instrument.key], self._average(position_id)
+        if exits.target is not None and any(each.ticket.order_type is OrderType.STOP_LIMIT for each in resting):
+            is_there = not venue.nobody_bids and price - TICK >= average + exits.target.rupees(average) + TICK
+            watched.at_target = watched.at_target + 1 if is_there else 0
+        triggers = [each.ticket.trigger_price for each in resting if each.ticket.order_type is OrderType.STOP_LIMIT]
+        watched.passed = watched.passed + 1 if triggers and price <= triggers[0] else 0
+        is_time = exits.time is not None and now.time() >= exits.time
+        watched.timed = watched.timed + 1 if is_time else 0
+        watched.ordered = watched.ordered + 1 if begun.must_leave else 0
+        watched.lossy = watched.lossy + 1 if self._loss() >= self.keeper.config.limits.max_daily_loss else 0
+        for seconds, most, text in (
+            (watched.at_target, SOON_S, "its target is reached"),
+            (watched.passed, PASSED_S, "its stop was passed"),
+            (watched.timed, SOON_S, "its time is over"),
+            (watched.ordered, SOON_S, "a person ordered it to be left"),
+            (watched.lossy, SOON_S, "the day's loss has reached its limit"),
+        ):
+            promise(seconds <= most, "I5", f"{position_id} is not left for {seconds} s though {text}")
+        self._trailed(position_id, begun, watched, triggers)
+
+    def _loss(self) -> Decimal:
+        """Rupees lost today, what is held at its last price, charges not counted."""
+        total = Decimal(0)
+        for position_id, begun in self.positions.items():
+            if begun.plan.at.date() == self.venue.now.date():
+                price = self.venue.prices[begun.plan.instrument.key]
+                total += self.venue.value_of(position_id) + self.venue.held(position_id) * price
+        return -total
+
+    def _trailed(self, position_id: str, begun: Begun, watched: Watched, triggers: list[Decimal]) -> None:
+        """Some seconds into a minute the stop stands where the trail of the minute before asks for it."""
+        trail, high, average = begun.plan.exits.trail, watched.last_minute_high, self._average(position_id)
+        is_due = self.venue.now.second == SOON_S + 6 and self.rested > 60 + SOON_S
+        if trail is None or high is None or not triggers or not is_due:
+            return
+        if trail.after is not None and high - average < trail.after.rupees(average):
+            return
+        step = TICK if trail.step is None else trail.step.rupees(average)
+        least = high - trail.distance.rupees(average) - step - TICK
+        promise(triggers[0] >= least, "I5", f"{position_id}: the stop {triggers[0]} does not trail {high}")
