@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -24,57 +26,26 @@ from typing import Any
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
-from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import DatabaseError
 
 from workbench.core import codec
-from workbench.core.errors import CorruptData, WorkbenchError
+from workbench.core.errors import CorruptData
 from workbench.core.messages import AlertReceived, DayOpened
 from workbench.core.ports import JournalEntry
 from workbench.core.session import in_india
+from workbench.storage.journal_file import JournalError, check, checksum, entries, facts, named, open_file, reading
+from workbench.storage.space import Space
 
-SCHEMA_VERSION = 1
+__all__ = ["JournalError", "SqliteJournal"]
+
 _MOST_IN_ONE_COMMIT = 512
 
-metadata = sa.MetaData()
-facts = sa.Table(
-    "facts",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-entries = sa.Table(
-    "entries",
-    metadata,
-    sa.Column("seq", sa.Integer, primary_key=True),
-    sa.Column("account_id", sa.Text, nullable=False),
-    sa.Column("day", sa.Text, nullable=False),
-    sa.Column("now", sa.Text, nullable=False),
-    sa.Column("opens_day", sa.Boolean, nullable=False),
-    sa.Column("message", sa.Text),
-    sa.Column("events", sa.Text, nullable=False),
-    sa.Index("entries_by_day", "account_id", "day", "seq"),
-    sa.Index("entries_that_open", "account_id", "day", sqlite_where=sa.text("opens_day")),
-)
-alerts = sa.Table(
-    "alerts",
-    metadata,
-    sa.Column("alert_id", sa.Text, primary_key=True),
-    sa.Column("deployment", sa.Text, nullable=False),
-    sa.Column("received_at", sa.Text, nullable=False),
-    sa.Column("seq", sa.Integer, nullable=False),
-)
-
 _INSERT_ENTRY = (
-    "INSERT INTO entries (seq, account_id, day, now, opens_day, message, events) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO entries (seq, account_id, day, now, opens_day, message, events, follows, crc) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_ALERT = "INSERT INTO alerts (alert_id, deployment, received_at, seq) VALUES (?, ?, ?, ?)"
 _INSERT_FACT = "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-
-
-class JournalError(WorkbenchError):
-    """The journal cannot be opened or written: nothing may be decided without it."""
 
 
 @dataclass(slots=True)
@@ -113,8 +84,8 @@ class SqliteJournal:
         except Timeout:
             raise JournalError(f"{path} is being written by another engine; stop that one first") from None
         try:
-            self._engine = _open(path)
-            self._last_seq, self._known = _check(self._engine, path)
+            self._engine = open_file(path)
+            self._last_seq, self._known = check(self._engine, path)
         except BaseException:
             self._lock.release()
             raise
@@ -123,6 +94,8 @@ class SqliteJournal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_failure: Callable[[str], None] = lambda _: None
         self._failure = ""
+        self._follows = self._last_seq
+        self._space: Space | None = None
         self.commits = 0
 
     @property
@@ -135,9 +108,14 @@ class SqliteJournal:
         """Why nothing can be written any more; empty while all is well."""
         return self._failure
 
-    def start(self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[str], None]) -> None:
-        """Start the writer; callbacks are handed to `loop`, a failed commit (disk full) to `on_failure`, there too."""
-        self._loop, self._on_failure = loop, on_failure
+    def start(
+        self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[str], None], *, space: Space | None = None
+    ) -> None:
+        """Start the writer; callbacks are handed to `loop`, a failed commit (disk full) to `on_failure`, there too.
+
+        With a `space` the first commit that finds the disk full takes the reserve of it and is tried once more.
+        """
+        self._loop, self._on_failure, self._space = loop, on_failure, space
         self._thread = Thread(target=self._write, name="journal-writer", daemon=True)
         self._thread.start()
 
@@ -185,9 +163,11 @@ class SqliteJournal:
                 return ()
             # What came after midnight still belongs to the day that is open: it ends where the next one begins.
             after = connection.execute(sa.select(first).where(mine, entries.c.opens_day, seq > opened)).scalar()
-            theirs = sa.select(entries).where(mine, seq >= opened, seq < (after or 2**63 - 1))
-            rows = connection.execute(theirs.order_by(seq)).all()
-        return tuple(_entry(row) for row in rows)
+            end = after or 2**63 - 1
+            rows = connection.execute(sa.select(entries).where(mine, seq >= opened, seq < end).order_by(seq)).all()
+            all_of_them = sa.select(seq, entries.c.follows).where(seq >= opened, seq < end).order_by(seq)
+            _none_missing(connection.execute(all_of_them).all())
+        return tuple(entry_of(row) for row in rows)
 
     def days(self, account_id: str) -> tuple[date, ...]:
         """Days that were opened, ascending."""
@@ -224,9 +204,14 @@ class SqliteJournal:
             raise JournalError(f"the journal cannot be written any more: {self._failure}")
         self._queue.put(job)
 
-    def _reader(self) -> sa.Connection:
+    @contextmanager
+    def _reader(self) -> Iterator[sa.Connection]:
         """A second, reading connection: it never writes, so SQLite's trouble with two writers cannot arise."""
-        return _reading(self.path).connect()
+        try:
+            with reading(self.path).connect() as connection:
+                yield connection
+        except (DatabaseError, ValueError) as error:
+            raise named(error, self.path) from error
 
     def _write(self) -> None:
         """Run as the writer thread: take what waits, commit it at once, tell the loop."""
@@ -256,10 +241,7 @@ class SqliteJournal:
             if self._failure:
                 raise JournalError(self._failure)
             if written or noted:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                _insert(connection, written, noted)
-                connection.exec_driver_sql("COMMIT")
-                self.commits += 1
+                self._insert(connection, written, noted)
         except Exception as error:  # noqa: BLE001 - whatever it is: a writer that dies in silence holds every order up
             self._fail(connection, batch, str(error.__cause__ or error))
             return
@@ -268,10 +250,23 @@ class SqliteJournal:
             if job.done is not None:
                 job.done.set_result(None)
 
+    def _insert(self, connection: sa.Connection, written: list[JournalEntry], noted: list[tuple[str, str]]) -> None:
+        rows = _rows(written, self._follows)
+        try:
+            _write_rows(connection, rows, written, noted)
+        except sa.exc.OperationalError as error:
+            if self._space is None or not _is_full(error) or not self._space.give_up_reserve():
+                raise
+            _roll_back(connection)
+            allowed = int(connection.exec_driver_sql("PRAGMA max_page_count").scalar() or 0)
+            page = int(connection.exec_driver_sql("PRAGMA page_size").scalar() or 4096)
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {allowed + self._space.reserve_bytes // page}")
+            _write_rows(connection, rows, written, noted)
+        self._follows = written[-1].seq if written else self._follows
+        self.commits += 1
+
     def _fail(self, connection: sa.Connection, batch: list[_Job], why: str) -> None:
-        raw = connection.connection.driver_connection
-        if isinstance(raw, sqlite3.Connection) and raw.in_transaction:
-            raw.rollback()
+        _roll_back(connection)
         first, self._failure = not self._failure, why
         for job in batch:
             if job.done is not None:
@@ -293,19 +288,41 @@ def _call_all(callbacks: list[Callable[[], None]]) -> None:
         callback()
 
 
-def _insert(connection: sa.Connection, written: Iterable[JournalEntry], noted: list[tuple[str, str]]) -> None:
-    rows, alert_rows = [], []
-    for entry in written:
-        rows.append(_row(entry))
-        if isinstance(entry.message, AlertReceived):
-            alert = entry.message
-            alert_rows.append((alert.alert_id, alert.deployment, alert.received_at.isoformat(), entry.seq))
+def _write_rows(
+    connection: sa.Connection,
+    rows: list[tuple[Any, ...]],
+    written: Iterable[JournalEntry],
+    noted: list[tuple[str, str]],
+) -> None:
+    received = [(entry.message, entry.seq) for entry in written if isinstance(entry.message, AlertReceived)]
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
     if rows:
         connection.exec_driver_sql(_INSERT_ENTRY, rows)
-    if alert_rows:
-        connection.exec_driver_sql(_INSERT_ALERT, alert_rows)
+    if received:
+        values = [(each.alert_id, each.deployment, each.received_at.isoformat(), seq) for each, seq in received]
+        connection.exec_driver_sql(_INSERT_ALERT, values)
     if noted:
         connection.exec_driver_sql(_INSERT_FACT, noted)
+    connection.exec_driver_sql("COMMIT")
+
+
+def _roll_back(connection: sa.Connection) -> None:
+    raw = connection.connection.driver_connection
+    if isinstance(raw, sqlite3.Connection) and raw.in_transaction:
+        raw.rollback()
+
+
+def _is_full(error: sa.exc.OperationalError) -> bool:
+    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL"
+
+
+def _rows(written: Iterable[JournalEntry], follows: int) -> list[tuple[Any, ...]]:
+    rows = []
+    for entry in written:
+        row = (*_row(entry), follows)
+        rows.append((*row, checksum(row)))
+        follows = entry.seq
+    return rows
 
 
 def _row(entry: JournalEntry) -> tuple[Any, ...]:
@@ -313,22 +330,30 @@ def _row(entry: JournalEntry) -> tuple[Any, ...]:
     day = opened.day if opened is not None else in_india(entry.now).date()
     message = None if entry.message is None else _text(codec.encode(entry.message))
     events = _text([codec.encode(item) for item in entry.events])
-    return (
-        entry.seq,
-        entry.account_id,
-        day.isoformat(),
-        entry.now.isoformat(),
-        opened is not None,
-        message,
-        events,
-    )
+    opens = int(opened is not None)
+    return (entry.seq, entry.account_id, day.isoformat(), entry.now.isoformat(), opens, message, events)
+
+
+def is_sound(row: Any) -> bool:
+    """Tell whether a row is what was written; one of schema 1 cannot be told."""
+    columns = (row.seq, row.account_id, row.day, row.now, int(row.opens_day), row.message, row.events, row.follows)
+    return row.crc is None or bool(checksum(columns) == row.crc)
+
+
+def _none_missing(rows: Sequence[Any]) -> None:
+    for before, row in pairwise(rows):
+        if row.follows is not None and row.follows != before.seq:
+            raise CorruptData(f"journal entries between {before.seq} and {row.seq} are missing")
 
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))  # ASCII: half a character of a broker's text is no UTF-8
 
 
-def _entry(row: Any) -> JournalEntry:
+def entry_of(row: Any) -> JournalEntry:
+    """Read a row; CorruptData where it is not what was written."""
+    if not is_sound(row):
+        raise CorruptData(f"journal entry {row.seq} is not what was written: its checksum does not fit")
     try:
         return JournalEntry(
             seq=row.seq,
@@ -339,59 +364,3 @@ def _entry(row: Any) -> JournalEntry:
         )
     except (ValueError, CorruptData) as error:
         raise CorruptData(f"journal entry {row.seq} does not read: {error}") from error
-
-
-def _open(path: Path) -> sa.Engine:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    engine = sa.create_engine(
-        f"sqlite:///{path.as_posix()}",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 5.0},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: Any, _: object) -> None:
-        # FULL: a commit is on the disk when it returns, also over a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
-
-    return engine
-
-
-def _reading(path: Path) -> sa.Engine:
-    address = f"sqlite:///file:{path.resolve().as_posix()}?mode=ro&uri=true"
-    return sa.create_engine(address, poolclass=sa.pool.NullPool)
-
-
-def _check(engine: sa.Engine, path: Path) -> tuple[int, set[str]]:
-    """Check the file and its version, make the tables when they are missing, and give last number and alert ids."""
-    try:
-        with engine.connect() as connection:
-            told = connection.exec_driver_sql("PRAGMA quick_check").scalar()
-            if told != "ok":
-                raise CorruptData(_broken(path, str(told)))
-            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar() or 0)
-            if version > SCHEMA_VERSION:
-                raise JournalError(
-                    f"{path} was written by a newer version (schema {version}, this is {SCHEMA_VERSION}); "
-                    "install that version, or set WORKBENCH_DATA to another folder"
-                )
-            if version == 0:
-                metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            last = connection.execute(sa.select(sa.func.max(entries.c.seq))).scalar() or 0
-            return int(last), set(connection.execute(sa.select(alerts.c.alert_id)).scalars())
-    except OperationalError as error:
-        raise JournalError(
-            f"{path} cannot be used: {error.__cause__}; is the disk full or the folder locked?"
-        ) from error
-    except DatabaseError as error:
-        raise CorruptData(_broken(path, str(error.__cause__))) from error
-
-
-def _broken(path: Path, why: str) -> str:
-    return (
-        f"{path} is damaged ({why}); it is left as it is. Stop, check positions at the broker, "
-        "keep a copy of the file and put the last good one in its place"
-    )
