@@ -2,6 +2,7 @@
 #   make setup   the environment in .venv, made again only when the lock or pyproject.toml has changed
 #   make run     a practice day on a synthetic market: engine :8700, control app :8501, simulator :8800
 #   make test    everything that CI checks
+#   make prove   the order path by seed, by kills and with planted bugs; results in data/proof
 #   make bench   the speeds that we promise, as JSON lines
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,7 +14,7 @@ MANUAL := $(sort $(wildcard notebooks/*.ipynb))
 NOTEBOOKS := $(MANUAL) $(sort $(wildcard notebooks/*/*.ipynb))
 STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution metadata.widgets"
 
-.PHONY: setup run test bench lint types imports stripped unit notebooks strip clean
+.PHONY: setup run test prove bench lint types imports stripped unit notebooks strip clean
 
 setup: $(INSTALLED)
 
@@ -53,6 +54,10 @@ notebooks: setup
 
 strip: setup
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(STRIP) $(NOTEBOOKS))
+
+prove: setup
+	$(BIN)/workbench prove --seeds 1000 --kills 60 --out data/proof
+	$(BIN)/workbench prove --planted
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -193,6 +193,7 @@ def _running(commands: Commands) -> None:
     _confirm(up)
     demo = _command(commands, "demo", "demo", "the whole journey on the shipped sample, unattended")
     _json(demo)
+    _prove(commands)
     simulator = _command(commands, "simulator", "simulator", "Dhan's wire on 127.0.0.1, with a market of its own")
     simulator.add_argument("--market", default="synthetic:7", help="synthetic:SEED, recorded:SYMBOL:DAY or mirror")
     simulator.add_argument("--speed", default="1")
@@ -202,3 +203,22 @@ def _running(commands: Commands) -> None:
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
     engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
     _confirm(engine)
+
+
+def _prove(commands: Commands) -> None:
+    prove = _command(commands, "prove", "prove", "prove the order path by seed, by kills, and with planted bugs")
+    prove.add_argument(
+        "--seeds", type=int, metavar="N", help="days by seed (100); with --planted: at most, of each bug"
+    )
+    prove.add_argument("--kills", type=int, metavar="K", help="kills of the real engine process (0)")
+    prove.add_argument("--from", dest="first", type=int, metavar="S", help="first seed")
+    prove.add_argument("--seed", type=int, metavar="S", help="this one seed again")
+    prove.add_argument("--verbose", action="store_true", help="with --seed: all that happened")
+    prove.add_argument(
+        "--out", metavar="FOLDER", help="keep results there, one line a seed; what is there is not run again"
+    )
+    prove.add_argument("--merge", nargs="+", metavar="FOLDER", help="lay pieces together and sum them up")
+    prove.add_argument("--stop-after", type=float, metavar="SECONDS", help="begin no further seed after that time")
+    prove.add_argument("--planted", nargs="*", metavar="BUG", help="plant bugs and find them; all without names")
+    prove.add_argument("--plant", metavar="BUG", help="with --seed: run it with this bug planted")
+    _json(prove)

@@ -282,6 +282,13 @@ def engine(args: argparse.Namespace) -> int:
     return run(args)
 
 
+def prove(args: argparse.Namespace) -> int:
+    """``workbench prove``."""
+    from workbench.bootstrap.proving import prove as run
+
+    return run(args)
+
+
 def _strategy(desk: Desk, args: argparse.Namespace) -> Strategy:
     values = {}
     for item in args.set:

@@ -1,0 +1,34 @@
+"""Starts the proof of the order path in a process of its own.
+
+The proof lives in `workbench.testing`, which production never imports (the import contracts say so); so it is started
+as a module, and what it prints is the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+_OPTIONS = ("seeds", "kills", "from", "seed", "out", "stop-after", "plant")
+_LISTS = ("merge", "planted")
+_FLAGS = ("verbose", "first-failure", "json")
+
+
+def prove(args: argparse.Namespace) -> int:
+    """``workbench prove``: give the exit code of the proof."""
+    return subprocess.run(command_of(args), check=False).returncode
+
+
+def command_of(args: argparse.Namespace) -> list[str]:
+    """Give the command that carries the arguments out."""
+    given = {name.replace("_", "-"): value for name, value in vars(args).items()}
+    given["from"] = given.get("first")
+    command = [sys.executable, "-m", "workbench.testing.proof"]
+    for name in _OPTIONS:
+        if given.get(name) is not None:
+            command += [f"--{name}", str(given[name])]
+    for name in _LISTS:
+        if given.get(name) is not None:
+            command += [f"--{name}", *map(str, given[name])]
+    return command + [f"--{name}" for name in _FLAGS if given.get(name)]
