@@ -33,7 +33,7 @@ from workbench.live.practice_link import PracticeLink
 from workbench.live.runner import Runner
 from workbench.live.signal_source import SignalSource
 from workbench.live.system import FeedWatch, LiveSystem
-from workbench.notify import LogNotifier
+from workbench.notify import Notifier
 from workbench.reference import calendar, charge_table, contract_table
 from workbench.storage.export import export_day
 from workbench.storage.journal import SqliteJournal
@@ -53,7 +53,7 @@ class Practice:
     day: TradingDay
     clock: PracticeClock
     journal: SqliteJournal
-    notifier: LogNotifier
+    notifier: Notifier
     folder: Path
 
     async def until(self, hour: int, minute: int, second: int = 0, limit_s: float = 60.0) -> None:
@@ -95,7 +95,7 @@ async def practice(  # noqa: PLR0915 - one start-up, read from top to bottom
     lanes = OrderLanes(entries=brokers[0], exits=brokers[1], reader=brokers[2], clock=clock, snapshot_pause_s=0.05)
     feed = DhanFeed(sim.feed_url, sim.client_id, sim.token)
     updates = DhanOrderUpdates(sim.updates_url, sim.client_id, sim.token)
-    notifier = LogNotifier()
+    notifier = Notifier()
     runner = Runner(
         make_engine=lambda: Engine(config),
         journal=journal,

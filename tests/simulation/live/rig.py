@@ -34,7 +34,7 @@ from workbench.live.alerts import AlertDesk
 from workbench.live.lanes import OrderLanes
 from workbench.live.runner import Runner
 from workbench.live.system import FeedWatch, LiveSystem
-from workbench.notify import LogNotifier
+from workbench.notify import Notifier
 from workbench.reference import calendar, charge_table, contract_table
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.ledger import DayLedger
@@ -173,7 +173,7 @@ class Rig:
     clock: SimClock
     journal: SqliteJournal
     feed: NoFeed
-    notifier: LogNotifier
+    notifier: Notifier
     failures: list[str] = field(default_factory=list)
 
     async def quotes(self, spot: str = "15700", premium: str = "100") -> None:
@@ -238,7 +238,7 @@ async def rig(
     now: datetime = NINE_THIRTY,
 ) -> AsyncIterator[Rig]:
     """Start an account in a folder (again, where it was used before), and stop it."""
-    clock, feed, notifier = SimClock(now), NoFeed(), LogNotifier()
+    clock, feed, notifier = SimClock(now), NoFeed(), Notifier()
     broker = FaultyBroker(clock)
     journal = SqliteJournal(folder / "journal.db")
     tape = Tape(folder / "tape", "practice")
