@@ -123,11 +123,14 @@ class Limits:
 
     def narrowed(self, own: OwnLimits) -> "Limits":
         """Give these limits with each that `own` narrows; a wider one of `own` changes nothing."""
+        if own == _NOTHING_OWN:
+            return self  # most deployments; an entry asks ten times
         changes = {item.name: _narrower(item.name, getattr(self, item.name), getattr(own, item.name)) for item in _OWN}
         return replace(self, **changes)
 
 
 _OWN = fields(OwnLimits)
+_NOTHING_OWN = OwnLimits()
 _GREATER_IS_NARROWER = frozenset({"min_premium", "min_depth_pct", "cooling_off_minutes", "no_entry_before"})
 
 

@@ -300,6 +300,8 @@ ROWS: list[tuple[str, str, Change]] = [
     ("open_premium", "of SCALP_ATM", lambda c: (c.own(max_open_premium=Decimal(5999)),)),
     ("open_premium", "", lambda c: (c.own(max_open_premium=Decimal(6000)), c.keep(held(deployment="OTHER")))),
     ("open_premium", "", lambda c: (c.limit(max_open_premium=Decimal(1)), sold(c))),
+    ("open_premium", "",
+     lambda c: (c.limit(max_open_premium=Decimal(6000)), c.keep(held(deployment="OTHER", side=Side.SELL)))),
     ("loss_per_trade", "Rs 750.00 at risk", lambda c: c.limit(capital=Decimal(37_499))),
     ("loss_per_trade", "", lambda c: c.limit(capital=Decimal(37_500))),
     ("loss_per_trade", "(0.1 % of", lambda c: c.own(risk_per_trade_pct=Decimal("0.1"))),
