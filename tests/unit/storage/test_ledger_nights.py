@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tests.unit.core.builders import CALL, Stand, at, scalp
-from tests.unit.core.test_engine_exits_night import NEXT, at_the_close, keeping, morning
+from tests.unit.core.nights import NEXT, at_the_close, keeping, morning
 from workbench.core.messages import DayBegan, SettlementTold
 from workbench.core.pnl import day_note
 from workbench.core.ports import JournalEntry
@@ -49,6 +49,9 @@ def test_a_settlement_is_a_row_of_its_day() -> None:
     stand.go_to("15:30:00")
     stand.tell(SettlementTold(symbol="NIFTY", expiry=NEXT, price=Decimal(15800)))
     ledger = ledger_of(stand)
-    assert [(each.purpose, each.price) for each in ledger.fills] == [("entry", 120), ("settlement", 100)]
+    assert [(each.purpose, each.price) for each in ledger.fills] == [
+        ("entry", Decimal(120)),
+        ("settlement", Decimal(100)),
+    ]
     (trade,) = ledger.trades
-    assert (trade.reason, trade.exit_price, trade.net) == ("expired", 100, stand.position.net)
+    assert (trade.reason, trade.exit_price, trade.net) == ("expired", Decimal(100), stand.position.net)
