@@ -21,6 +21,7 @@ from workbench.core.messages import (
     ExitBegan,
     FeedJudged,
     FillBooked,
+    FilledByHand,
     FundsSeen,
     LeftToExpire,
     OrderChangeAsked,
@@ -44,7 +45,7 @@ from workbench.core.messages import (
 )
 from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderChange, Purpose
-from workbench.core.position import Fill, Position, PositionState, Protection
+from workbench.core.position import BY_HAND, Fill, Position, PositionState, Protection
 from workbench.core.signal import Side
 
 
@@ -183,6 +184,8 @@ class Book:
                 self._position_moved(event)
             case SpotLevelsMoved() | PositionCarried() | PositionResumed() | LeftToExpire() | PositionSettled():
                 self._stayed(event)
+            case FilledByHand():
+                self._filled_by_hand(event)
             case _:
                 self._apply_rest(event)
 
@@ -299,6 +302,18 @@ class Book:
                 )
                 position = replace(position, fills=(*position.fills, fill))
         self.positions[event.position_id] = position
+
+    def _filled_by_hand(self, event: FilledByHand) -> None:
+        position = self.positions[event.position_id]
+        fill = Fill(
+            correlation_id=BY_HAND + event.order_id,
+            purpose=Purpose.EXIT,
+            side=position.side.opposite,
+            quantity=event.quantity,
+            price=event.price,
+            at=event.at,
+        )
+        self.positions[event.position_id] = replace(position, fills=(*position.fills, fill))
 
     def _submitted(self, event: OrderSubmitted) -> None:
         ticket = event.ticket

@@ -14,6 +14,9 @@ from workbench.core.money import ZERO
 from workbench.core.order import Purpose
 from workbench.core.signal import Direction, Side
 
+BY_HAND = "external:"
+"""Stands before the broker's order id in fills that are not of our orders."""
+
 
 class PositionState(StrEnum):
     """Where a position stands."""

@@ -43,13 +43,14 @@ def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
 def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
     """Name every instrument whose net units differ, after the orders were folded in.
 
-    What was left to expire leaves the broker's list when he settles it, before we are told the price: not compared.
+    What was left to expire leaves the broker's list when he settles it, which may be before we are told the price or
+    after: not compared.
     """
     ours = book.net_by_instrument()
     expiring = {
         (position.plan.instrument.segment.value, position.plan.instrument.security_id)
         for position in book.positions.values()
-        if position.state is PositionState.EXPIRING
+        if position.state is PositionState.EXPIRING or any(fill.settled for fill in position.fills)
     }
     theirs: dict[tuple[str, str], int] = {}
     names: dict[tuple[str, str], str] = {}

@@ -22,6 +22,7 @@ from workbench.core.messages import (
     DecisionMade,
     Event,
     FillBooked,
+    FilledByHand,
     Message,
     PositionClosed,
     PositionSettled,
@@ -213,7 +214,10 @@ class DayLedger:
                 if self.day is None or event.at.date() >= self.day:
                     self._fills.append(_fill_row(event, order.ticket, position.plan.priced_by_model))
             case PositionSettled():
-                self._fills.append(_settled_row(self.book.positions[event.position_id]))
+                self._fills.append(_row_without_order(self.book.positions[event.position_id], "settlement"))
+            case FilledByHand():
+                if self.day is None or event.at.date() >= self.day:
+                    self._fills.append(_row_without_order(self.book.positions[event.position_id], "external"))
             case PositionClosed():
                 self._closed(event)
             case _:
@@ -263,12 +267,12 @@ def _trade(position: Position, event: PositionClosed) -> Trade:
     )
 
 
-def _settled_row(position: Position) -> FillRow:
+def _row_without_order(position: Position, purpose: str) -> FillRow:
     fill = position.fills[-1]
     return FillRow(
         position_id=position.position_id,
         correlation_id=fill.correlation_id,
-        purpose="settlement",
+        purpose=purpose,
         instrument=position.plan.instrument.name,
         side=fill.side.value,
         quantity=fill.quantity,

@@ -16,6 +16,7 @@ from workbench.core.messages import (
     ExitBegan,
     FeedJudged,
     FillBooked,
+    FilledByHand,
     FundsSeen,
     LeftToExpire,
     Level,
@@ -27,7 +28,7 @@ from workbench.core.messages import (
 )
 from workbench.core.order import Order, OrderState
 from workbench.core.plan import Overnight
-from workbench.core.position import Position, PositionState
+from workbench.core.position import BY_HAND, Position, PositionState
 
 
 def open_day(turn: Turn, day: date) -> None:
@@ -64,6 +65,12 @@ def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
     for order in book.orders_of(position.position_id):
         yield from _order_retold(book, order, turn)
     for fill in position.fills:
+        if fill.correlation_id.startswith(BY_HAND):
+            number = fill.correlation_id.removeprefix(BY_HAND)
+            yield FilledByHand(
+                position_id=position.position_id, quantity=fill.quantity, price=fill.price, at=fill.at, order_id=number
+            )
+            continue
         yield FillBooked(
             correlation_id=fill.correlation_id,
             position_id=position.position_id,

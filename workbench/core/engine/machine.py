@@ -10,6 +10,7 @@ from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.engine import (
     beat,
+    by_hand,
     carrying,
     day_end,
     entries,
@@ -27,6 +28,7 @@ from workbench.core.messages import (
     AlertReceived,
     AlertTurnedAway,
     BarClosed,
+    ClosedByHand,
     DayBegan,
     DeploymentArmed,
     DeploymentChecked,
@@ -133,8 +135,8 @@ class Engine:
                 _on_broker(turn, message)
             case OperatorOrdered():
                 _on_operator(turn, message)
-            case SettlementTold():
-                day_end.on_settlement(turn, message)
+            case SettlementTold() | ClosedByHand():
+                _on_told(turn, message)
             case DayBegan():
                 self._on_day(turn, message)
             case DeploymentChecked() | FeedChecked() | BarClosed():
@@ -185,6 +187,13 @@ def _on_broker(turn: Turn, message: OrderUpdated | WriteAnswered | SnapshotTaken
             settling.on_snapshot(turn, message)
         case _:
             assert_never(message)
+
+
+def _on_told(turn: Turn, message: SettlementTold | ClosedByHand) -> None:
+    if isinstance(message, SettlementTold):
+        day_end.on_settlement(turn, message)
+    else:
+        by_hand.on_told(turn, message)
 
 
 def _on_operator(turn: Turn, order: OperatorOrdered) -> None:

@@ -5,7 +5,7 @@ Invariant: the same updates in any order, doubled or with some missing, end in t
 
 from decimal import Decimal
 
-from workbench.core.engine import entries, sending, slicing, steering
+from workbench.core.engine import by_hand, entries, sending, slicing, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.exits import STOP_REASONS
 from workbench.core.messages import (
@@ -66,6 +66,7 @@ def on_update(turn: Turn, update: OrderUpdated) -> None:
     if order is None:
         text = f"order {update.order.order_id} at the broker is not ours ({update.order.raw_status})"
         turn.tell(Level.WARNING, text)
+        by_hand.on_foreign(turn, update.order)
         return
     fold(turn, order, update.order)
     if update.order.state is OrderState.FILLED and _state_of(update.order) is not OrderState.FILLED:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from workbench.core.engine import orders, sending, steering
+from workbench.core.engine import by_hand, orders, sending, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -45,12 +45,15 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
         named += _fold(turn, turn.book.orders[correlation_id], row)
     named += _absent(turn, findings)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
+    named += by_hand.explain(turn, snapshot, findings.foreign)
     unexplained = compare_positions(turn.book, snapshot)
     confirmed = _confirm(turn, unexplained)
     turn.desk.blind = False
     short, known = _short(turn, snapshot), turn.desk.broker_holds
-    # A new difference is still to be confirmed; what was known to be short before it and still is stays held back.
-    turn.desk.broker_holds = {key: units for key, units in short.items() if confirmed or key in known}
+    # A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and
+    # so is what another's order has traded: that is no matter of time.
+    sure = known.keys() | by_hand.touched(turn, findings.foreign)
+    turn.desk.broker_holds = {key: units for key, units in short.items() if confirmed or key in sure}
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled

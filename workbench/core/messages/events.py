@@ -275,6 +275,17 @@ class PositionSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilledByHand:
+    """Units of a position were left without us, at rupees a unit; `order_id` is the broker's, or says: told."""
+
+    position_id: str
+    quantity: int
+    price: Decimal
+    at: datetime
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFailed:
     """A planned position came to nothing (rejected, not sent, cancelled unfilled)."""
 
@@ -366,6 +377,7 @@ Event = (
     | OvernightListed
     | LeftToExpire
     | PositionSettled
+    | FilledByHand
     | EntryFailed
     | SwitchTurned
     | AccountFrozen

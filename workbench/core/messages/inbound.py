@@ -158,6 +158,16 @@ class OperatorOrdered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedByHand:
+    """A person says that he has closed units of a position himself, and at which price (rupees a unit)."""
+
+    position_id: str
+    quantity: int
+    price: Decimal
+    who: str = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotTaken:
     """The broker's whole truth at one moment, for reconciliation.
 
@@ -222,4 +232,5 @@ Message = (
     | FeedChecked
     | DayBegan
     | SettlementTold
+    | ClosedByHand
 )
