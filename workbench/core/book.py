@@ -41,12 +41,18 @@ from workbench.core.messages import (
     SpotLevelsMoved,
     Stay,
     StopMoved,
+    StructureClosed,
+    StructureLeft,
+    StructurePlanned,
+    StructureStood,
+    StructureTightened,
     SwitchTurned,
 )
 from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderChange, Purpose
 from workbench.core.position import BY_HAND, Fill, Position, PositionState, Protection
 from workbench.core.signal import Side
+from workbench.core.structure import Structure, applied
 
 
 @dataclass(slots=True)
@@ -73,6 +79,7 @@ class Book:
     feed_reason: str = ""
     last_reconciled: Reconciled | None = None
     overnight: tuple[Stay, ...] = ()
+    structures: dict[str, Structure] = field(default_factory=dict)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -186,6 +193,8 @@ class Book:
                 self._stayed(event)
             case FilledByHand():
                 self._filled_by_hand(event)
+            case StructurePlanned() | StructureStood() | StructureTightened() | StructureLeft() | StructureClosed():
+                applied(self.structures, event)
             case _:
                 self._apply_rest(event)
 

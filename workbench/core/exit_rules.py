@@ -230,11 +230,11 @@ def exits_from_mapping(value: Any, key: str = "exits") -> Exits:
         return value
     body = _table(value, key, Exits, "exit")
     return Exits(
-        stop=_distance(body.get("stop"), f"{key}.stop"),
-        target=_distance(body.get("target"), f"{key}.target"),
+        stop=read_distance(body.get("stop"), f"{key}.stop"),
+        target=read_distance(body.get("target"), f"{key}.target"),
         trail=_trail(body.get("trail"), f"{key}.trail"),
         time=read_time(body.get("time"), f"{key}.time"),
-        lock=_lock(body.get("lock"), f"{key}.lock"),
+        lock=read_lock(body.get("lock"), f"{key}.lock"),
         underlying=_underlying(body.get("underlying"), f"{key}.underlying"),
         scale_out=tuple(
             _scale_out(item, f"{key}.scale_out.{number}") for number, item in enumerate(body.get("scale_out") or (), 1)
@@ -277,7 +277,8 @@ def _table(value: Any, key: str, kind: type, word: str) -> Mapping[str, Any]:
     return value
 
 
-def _distance(value: Any, key: str) -> Distance | None:
+def read_distance(value: Any, key: str) -> Distance | None:
+    """Read points, a percentage or average true ranges; None stays None."""
     if value is None or isinstance(value, Distance):
         return value
     if isinstance(value, Mapping):
@@ -299,13 +300,14 @@ def _atr(value: Mapping[str, Any], key: str) -> Distance:
 
 
 def _needed(value: Any, key: str) -> Distance:
-    found = _distance(value, key)
+    found = read_distance(value, key)
     if found is None:
         raise BadInput(f"plan key {key!r}: a distance is needed")
     return found
 
 
-def _percent(value: Any, key: str) -> Decimal | None:
+def read_percent(value: Any, key: str) -> Decimal | None:
+    """Read a number above zero, with or without its sign of percent; None stays None."""
     return read_decimal(str(value).strip().removesuffix("%"), key) if value is not None else None
 
 
@@ -317,16 +319,17 @@ def _trail(value: Any, key: str) -> Trail | None:
     body = _table(value, key, Trail, "trail key")
     return Trail(
         distance=_needed(body.get("distance"), f"{key}.distance"),
-        after=_distance(body.get("after"), f"{key}.after"),
-        step=_distance(body.get("step"), f"{key}.step"),
+        after=read_distance(body.get("after"), f"{key}.after"),
+        step=read_distance(body.get("step"), f"{key}.step"),
     )
 
 
-def _lock(value: Any, key: str) -> Lock | None:
+def read_lock(value: Any, key: str) -> Lock | None:
+    """Read a profit lock; None stays None."""
     if value is None or isinstance(value, Lock):
         return value
     body = _table(value, key, Lock, "lock key")
-    keep = _percent(body.get("keep", 50), f"{key}.keep")
+    keep = read_percent(body.get("keep", 50), f"{key}.keep")
     return Lock(after=_needed(body.get("after", "2%"), f"{key}.after"), keep=keep or ZERO)
 
 
@@ -338,10 +341,10 @@ def _underlying(value: Any, key: str) -> Underlying | None:
     if look is not None and look not in list(Look):
         raise UnknownName(f"value of plan key '{key}.strike'", str(look), [item.value for item in Look])
     return Underlying(
-        stop=_distance(body.get("stop"), f"{key}.stop"),
-        target=_distance(body.get("target"), f"{key}.target"),
+        stop=read_distance(body.get("stop"), f"{key}.stop"),
+        target=read_distance(body.get("target"), f"{key}.target"),
         trail=_trail(body.get("trail"), f"{key}.trail"),
-        hourly_close=_distance(body.get("hourly_close"), f"{key}.hourly_close"),
+        hourly_close=read_distance(body.get("hourly_close"), f"{key}.hourly_close"),
         strike=None if look is None else Look(look),
     )
 
@@ -354,5 +357,5 @@ def _scale_out(value: Any, key: str) -> ScaleOut:
     if lots is not None and (not isinstance(lots, int) or isinstance(lots, bool)):
         raise BadInput(f"plan key {key + '.lots'!r}: expected whole lots, got {lots!r}")
     return ScaleOut(
-        at=_needed(body.get("at"), f"{key}.at"), lots=lots, share=_percent(body.get("share"), f"{key}.share")
+        at=_needed(body.get("at"), f"{key}.at"), lots=lots, share=read_percent(body.get("share"), f"{key}.share")
     )

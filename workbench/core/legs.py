@@ -77,7 +77,7 @@ def choose(
                     )
                 return found
             case Contract.FUTURE | Contract.OPTION:
-                expiry = _expiry(plan, symbol, now, listings)
+                expiry = expiry_of(plan, symbol, now, listings)
                 if isinstance(expiry, Refusal):
                     return expiry
                 if plan.contract is Contract.FUTURE:
@@ -99,7 +99,7 @@ def given_contract(
 ) -> Instrument | Refusal:
     """Give the contract that an alert names by strike and type, in the plan's expiry; it must be listed."""
     try:
-        expiry = _expiry(plan, symbol, now, listings)
+        expiry = expiry_of(plan, symbol, now, listings)
     except (UnknownFact, UnknownName) as error:
         return Refusal(str(error))
     if isinstance(expiry, Refusal):
@@ -145,7 +145,8 @@ def synthetic(symbol: str, on: date, contracts: ContractTable) -> Instrument:
     )
 
 
-def _expiry(plan: Plan, symbol: str, now: datetime, listings: Listings) -> date | Refusal:
+def expiry_of(plan: Plan, symbol: str, now: datetime, listings: Listings) -> date | Refusal:
+    """Give the expiry that a plan trades now."""
     today = now.date()
     contracts = listings.contracts
     listed = [expiry for expiry in listings.instruments.expiries(symbol) if expiry >= today]

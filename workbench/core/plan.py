@@ -24,6 +24,20 @@ from workbench.core.exit_rules import (
     read_decimal,
     read_time,
 )
+from workbench.core.leg_rules import (
+    Combined,
+    Hedge,
+    Leg,
+    LegRight,
+    StrikeKind,
+    combined_from_mapping,
+    combined_to_mapping,
+    fitted,
+    hedge_from_mapping,
+    legs_from_list,
+    legs_to_list,
+    read_strike,
+)
 from workbench.core.order import Product
 from workbench.core.signal import Side
 
@@ -31,10 +45,13 @@ __all__ = [
     "DISASTER_STOP",
     "NAMED_PLANS",
     "AlertTime",
+    "Combined",
     "Contract",
     "Distance",
     "Exits",
     "ExpiryRule",
+    "Hedge",
+    "Leg",
     "Lock",
     "Look",
     "OnOpposite",
@@ -121,6 +138,12 @@ class Plan:
         Entries in the same direction that are added to a first one that is held; 0 to 9.
     max_premium, min_premium : Decimal or None
         Rupees.
+    legs : tuple of Leg
+        One to four options; empty: one contract, by `side`, `strike` and `exits`.
+    combined : Combined or None
+        Exits on the P&L of all legs together.
+    hedge : Hedge or None
+        An option bought before the plan's one sold option, and left after it.
     """
 
     name: str = "plan"
@@ -143,6 +166,9 @@ class Plan:
     alert_time: AlertTime = AlertTime.FIRED
     min_premium: Decimal | None = None
     max_premium: Decimal | None = None
+    legs: tuple[Leg, ...] = ()
+    combined: Combined | None = None
+    hedge: Hedge | None = None
 
     def __post_init__(self) -> None:
         if (self.lots is None) == (self.risk_share_pct is None):
@@ -156,17 +182,72 @@ class Plan:
                 f"plan {self.name!r}: overnight {self.overnight.value!r} needs product MARGIN; "
                 "the broker squares INTRADAY off before the close"
             )
-        if self.side is Side.SELL and self.contract is Contract.OPTION:
-            raise BadInput(f"plan {self.name!r}: selling options needs a hedge, which this version does not trade yet")
         if not 0 <= self.pyramiding <= 9:
             raise BadInput(f"plan {self.name!r}: pyramiding adds 0 to 9 entries, not {self.pyramiding}")
-        parse_strike(self.strike)
+        rule = read_strike(self.strike)
+        is_by_steps = rule.kind is StrikeKind.STEPS
+        if rule.kind is StrikeKind.HEDGE or (not is_by_steps and self.contract is not Contract.OPTION):
+            raise BadInput(f"plan {self.name!r}: strike {self.strike!r} is none of a plan of {self.contract.value}")
+        if self.is_structure:
+            _check_structure(self)
+            object.__setattr__(self, "legs", fitted(self.legs, f"plan {self.name!r}") if self.legs else ())
+            self.carried_legs()
         object.__setattr__(self, "exits", _carried_out(self))
+
+    @property
+    def is_structure(self) -> bool:
+        """It is entered leg by leg, with margin and chain asked where needed: several legs, a sold option, a hedge."""
+        if self.legs or self.hedge is not None or self.combined is not None:
+            return True
+        is_option = self.contract is Contract.OPTION
+        return is_option and (self.side is Side.SELL or read_strike(self.strike).kind is not StrikeKind.STEPS)
+
+    def carried_legs(self) -> tuple[Leg, ...]:
+        """Give all legs in the order in which they are entered: bought ones first, the hedge among them.
+
+        Raises
+        ------
+        BadInput
+            They cannot be carried out.
+        """
+        if self.legs:
+            return self.legs
+        right = LegRight.VIEW if self.side is Side.BUY else LegRight.AGAINST
+        main = Leg(side=self.side, right=right, strike=self.strike, exits=self.exits)
+        hedge = (Leg(right=right, strike="hedge"),) if self.hedge is not None else ()
+        return fitted((*hedge, main), f"plan {self.name!r}")
 
     @property
     def is_synthetic(self) -> bool:
         """The index itself is traded as if it were a future; never beyond practice."""
         return self.contract is Contract.INDEX_AS_FUTURE
+
+
+def _check_structure(plan: Plan) -> None:
+    """Refuse what is not offered for plans that are entered leg by leg.
+
+    Raises
+    ------
+    BadInput
+        Such a plan.
+    """
+    where = f"plan {plan.name!r}"
+    if plan.contract is not Contract.OPTION:
+        raise BadInput(f"{where}: legs, hedge and combined exits are for options, not for {plan.contract.value}")
+    if plan.risk_share_pct is not None:
+        raise BadInput(f"{where}: legs, sold options and strikes by price take lots, not risk_share_pct")
+    if plan.overnight is not Overnight.SQUARE_OFF:
+        raise BadInput(f"{where}: legs, sold options and strikes by price are left every day (overnight: square_off)")
+    if plan.pyramiding:
+        raise BadInput(f"{where}: nothing is added to legs, sold options and strikes by price (pyramiding: 0)")
+    if plan.legs and plan.hedge is not None:
+        raise BadInput(f"{where}: hedge is for one sold option; among legs write the bought one as a leg")
+    if any(leg.exits.atr_lengths for leg in plan.legs):
+        raise BadInput(f"{where}: legs give their distances in points or percent, not in average true ranges")
+    if plan.hedge is not None and plan.side is not Side.SELL:
+        raise BadInput(f"{where}: a hedge needs side SELL: it stands beside a sold option")
+    if plan.legs and (plan.exits != Exits() or plan.side is not Side.BUY or plan.strike != "ATM"):
+        raise BadInput(f"{where}: with legs, side, strike and exits stand in each leg; all together in combined")
 
 
 def _carried_out(plan: Plan) -> Exits:
@@ -202,7 +283,7 @@ def _carried_out(plan: Plan) -> Exits:
     if watched.strike is not None:
         if plan.contract is not Contract.OPTION:
             raise BadInput(f"{where}: exits.underlying.strike needs an option")
-        if plan.side is Side.BUY and parse_strike(plan.strike) < 0:
+        if plan.side is Side.BUY and not plan.is_structure and parse_strike(plan.strike) < 0:
             raise BadInput(f"{where}: an option bought out of the money is beyond its strike from the start")
     return exits if exits.stop is not None else replace(exits, stop=DISASTER_STOP)
 
@@ -215,19 +296,24 @@ def parse_strike(rule: str) -> int:
     BadInput
         Not such a rule.
     """
-    text = rule.strip().upper()
-    if text == "ATM":
-        return 0
-    head, tail = text[:3], text[3:]
-    if head in ("ITM", "OTM") and tail.isdigit() and 1 <= int(tail) <= 20:
-        return int(tail) if head == "ITM" else -int(tail)
-    raise BadInput(f"strike rule {rule!r} is not understood; write ATM, ITM1.. or OTM1.. (at most 20 steps)")
+    found = read_strike(rule)
+    if found.kind is not StrikeKind.STEPS:
+        raise BadInput(f"strike rule {rule!r} has no steps: it is by price or given")
+    return int(found.value)
 
 
 def index_as_future(**changes: Any) -> Plan:
     """Give the plan without a plan: one lot of the index as a future, flat at session end, exits by signal only."""
     base: dict[str, Any] = {"name": "index_as_future", "contract": Contract.INDEX_AS_FUTURE}
     return Plan(**{**base, **changes})
+
+
+def _percent(value: int) -> Distance:
+    return Distance(percent=Decimal(value))
+
+
+def _short_leg(right: LegRight, strike: str, stop: int) -> Leg:
+    return Leg(side=Side.SELL, right=right, strike=strike, exits=Exits(stop=_percent(stop)))
 
 
 NAMED_PLANS: dict[str, Plan] = {
@@ -249,6 +335,35 @@ NAMED_PLANS: dict[str, Plan] = {
         name="scalp_atm",
         exits=Exits(stop=Distance(points=Decimal(15)), target=Distance(points=Decimal(30))),
         no_entry_after=dt.time(15, 10),
+    ),
+    "straddle": Plan(
+        name="straddle",
+        legs=(_short_leg(LegRight.CE, "ATM", 40), _short_leg(LegRight.PE, "ATM", 40)),
+        combined=Combined(stop=_percent(25), target=_percent(50), time=dt.time(15, 10)),
+        on_opposite=OnOpposite.IGNORE,
+        no_entry_after=dt.time(14, 30),
+    ),
+    "strangle": Plan(
+        name="strangle",
+        legs=(_short_leg(LegRight.CE, "OTM3", 60), _short_leg(LegRight.PE, "OTM3", 60)),
+        combined=Combined(stop=_percent(40), target=_percent(60), time=dt.time(15, 10)),
+        on_opposite=OnOpposite.IGNORE,
+        no_entry_after=dt.time(14, 30),
+    ),
+    "credit_spread": Plan(
+        name="credit_spread",
+        legs=(Leg(right=LegRight.AGAINST, strike="OTM4"), _short_leg(LegRight.AGAINST, "ATM", 80)),
+        combined=Combined(stop=_percent(50), target=_percent(70)),
+        no_entry_after=dt.time(14, 30),
+    ),
+    "hedged_sell": Plan(
+        name="hedged_sell",
+        side=Side.SELL,
+        strike="OTM1",
+        exits=Exits(stop=_percent(80), underlying=Underlying(strike=Look.TOUCH)),
+        hedge=Hedge(premium_ratio=Decimal("0.30")),
+        combined=Combined(target=_percent(70)),
+        no_entry_after=dt.time(14, 30),
     ),
 }
 
@@ -278,7 +393,13 @@ def plan_to_mapping(plan: Plan) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for item in fields(Plan):
         value = getattr(plan, item.name)
-        if isinstance(value, Exits):
+        if isinstance(value, Combined):
+            body["combined"] = combined_to_mapping(value)
+        elif isinstance(value, Hedge):
+            body["hedge"] = {"premium_ratio": str(value.premium_ratio)}
+        elif isinstance(value, tuple):
+            body |= {item.name: legs_to_list(value)} if value else {}
+        elif isinstance(value, Exits):
             body["exits"] = exits_to_mapping(value)
         elif isinstance(value, dt.time):
             body[item.name] = value.strftime("%H:%M:%S")
@@ -326,4 +447,7 @@ _READERS: dict[str, Any] = {
     "min_premium": read_decimal,
     "max_premium": read_decimal,
     "exits": exits_from_mapping,
+    "legs": legs_from_list,
+    "combined": combined_from_mapping,
+    "hedge": hedge_from_mapping,
 }

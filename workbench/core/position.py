@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from workbench.core.instrument import Right
 from workbench.core.messages import PositionPlanned
 from workbench.core.money import ZERO
 from workbench.core.order import Purpose
@@ -92,7 +93,10 @@ class Position:
 
     @property
     def view(self) -> Side:
-        """Side on the underlying: BUY where it is expected to rise."""
+        """Side on the underlying: BUY where it is expected to rise; a leg has its own, whatever its structure has."""
+        right = self.plan.instrument.right
+        if self.plan.structure and right is not None:
+            return self.side if right is Right.CE else self.side.opposite
         return Side.BUY if self.plan.direction is Direction.LONG else Side.SELL
 
     @property

@@ -92,6 +92,8 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     spot = system.spot_quote(deployment.symbol)
     if spot is None:
         return {"possible": False, "reason": f"no price of {deployment.symbol} yet"}
+    if deployment.plan.is_structure:
+        return {"possible": False, "reason": "several legs are chosen and priced as they are entered: no preview"}
     chosen = choose(
         deployment.plan,
         direction,

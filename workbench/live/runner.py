@@ -34,6 +34,8 @@ from workbench.core.messages import (
     Outcome,
     PlaceOrder,
     QuoteReceived,
+    ReadChain,
+    ReadMargin,
     SnapshotTaken,
     Subscribe,
     TakeSnapshot,
@@ -44,6 +46,7 @@ from workbench.core.messages import (
 from workbench.core.ports import Clock, JournalEntry, MarketFeed, Notifier
 from workbench.live.edges import AlertJournal, Ledger, QuoteTape, TradingEngine
 from workbench.live.lanes import OrderLanes, Write, kind_of
+from workbench.live.questions import Answers, unanswered
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +92,8 @@ class Runner:
     notifier : Notifier
     first_seq : int
         One above the highest number on disk.
+    answers : Answers or None
+        Who is asked for chains and margins; None: they are not known.
     """
 
     def __init__(  # noqa: PLR0913 - the edges of an account, each handed in once
@@ -104,6 +109,7 @@ class Runner:
         notifier: Notifier,
         first_seq: int,
         dry_run: bool = False,
+        answers: Answers | None = None,
     ) -> None:
         self._make_engine = make_engine
         self.engine = make_engine()
@@ -111,6 +117,7 @@ class Runner:
         self.journal, self.tape, self.ledger = journal, tape, ledger
         self.lanes, self.feed, self.clock, self.notifier = lanes, feed, clock, notifier
         self.dry_run = dry_run
+        self.answers = answers
         self.faults: list[str] = []
         self.stopped_because = ""
         self.stopped = asyncio.Event()
@@ -140,6 +147,8 @@ class Runner:
         self._loop = loop
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self.lanes.start(loop, self.enqueue)
+        if self.answers is not None:
+            self.answers.start(loop, self.enqueue)
 
     def stop(self, why: str) -> None:
         """Take no more messages; what is at the broker stays there. Waiting senders are told that nothing was kept."""
@@ -202,7 +211,8 @@ class Runner:
     @property
     def is_idle(self) -> bool:
         """The queue is empty, all is durable, and nothing is under way at the broker."""
-        return not self._queue and not self._releases and self.lanes.is_idle
+        is_asking = self.answers is not None and not self.answers.is_idle
+        return not self._queue and not self._releases and self.lanes.is_idle and not is_asking
 
     async def drained(self) -> None:
         """Wait until the runner is idle; what answers bring in is waited for too."""
@@ -325,6 +335,11 @@ class Runner:
                 self.lanes.write(command, None if order is None else order.ticket)
             case TakeSnapshot():
                 self.lanes.look(command)
+            case ReadChain() | ReadMargin():
+                if self.answers is None:
+                    self.enqueue(unanswered(command, "nobody can be asked here"))
+                else:
+                    self.answers.ask(command)
             case Subscribe():
                 if self.feed is not None:
                     self.feed.subscribe((command.instrument,))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from workbench.core import exits
-from workbench.core.engine import day_end, sending, steering, underlying
+from workbench.core.engine import day_end, sending, steering, structures, underlying
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
@@ -29,6 +29,7 @@ def on_beat(turn: Turn) -> None:
     new_minute = turn.desk.last_minute is not None and minute != turn.desk.last_minute
     turn.desk.last_minute = minute
     underlying.on_beat(turn, new_minute=new_minute)
+    structures.on_beat(turn, new_minute=new_minute)
     for position in turn.book.live_positions():
         _overdue_entry(turn, position)
         if day_end.expires(turn, position):

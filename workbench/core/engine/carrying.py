@@ -25,10 +25,13 @@ from workbench.core.messages import (
     PositionCarried,
     SpotLevelsMoved,
     StopMoved,
+    StructureLeft,
+    StructureTightened,
 )
 from workbench.core.order import Order, OrderState
 from workbench.core.plan import Overnight
 from workbench.core.position import BY_HAND, Position, PositionState
+from workbench.core.structure import Structure
 
 
 def open_day(turn: Turn, day: date) -> None:
@@ -49,6 +52,9 @@ def open_day(turn: Turn, day: date) -> None:
         carried.append(FeedJudged(alive=False, at=now, reason=before.feed_reason))
     carried += before.armed.values()
     held = [position for position in before.live_positions() if position.open_quantity]
+    for structure in before.structures.values():
+        if any(position.plan.structure == structure.structure_id for position in held):
+            carried += _structure_retold(structure)
     for position in held:
         carried += _retold(before, position, turn)
     turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
@@ -104,6 +110,18 @@ def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
         yield PositionCarried(position_id=position.position_id, at=when, reason=position.plan.overnight.value)
     elif position.exit_began is not None:
         yield ExitBegan(position_id=position.position_id, reason=position.exit_reason, at=position.exit_began)
+
+
+def _structure_retold(structure: Structure) -> Iterator[Event]:
+    yield structure.plan
+    if structure.stood is not None:
+        yield replace(structure.stood, stop=structure.stop)
+    if structure.peak:
+        yield StructureTightened(
+            structure_id=structure.structure_id, at=structure.plan.at, peak=structure.peak, stop=structure.stop
+        )
+    if structure.left_at is not None:
+        yield StructureLeft(structure_id=structure.structure_id, at=structure.left_at, reason=structure.left_for)
 
 
 def is_kept(position: Position) -> bool:

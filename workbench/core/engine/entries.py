@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import day_end, slicing, steering, underlying
+from workbench.core.engine import building, day_end, slicing, steering, underlying
 from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
@@ -114,11 +114,12 @@ def drop_pending(turn: Turn, deployment: str, reason: str, gate: str = "withdraw
     if waiting is not None:
         wish = waiting.wish
         turn.decide(wish.subject, deployment, "denied", reason, gate=gate, direction=wish.direction)
+    building.drop(turn, deployment, reason, gate=gate)
 
 
 def drop_all_pending(turn: Turn, reason: str) -> None:
     """Give every waiting wish up."""
-    for deployment in list(turn.desk.pending):
+    for deployment in [*turn.desk.pending, *turn.desk.building]:
         drop_pending(turn, deployment, reason)
 
 
@@ -141,6 +142,9 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
     if resolved is None:
         reason = f"the average true range of {deployment.symbol} is not known: no bars of the strategy have told it"
         turn.decide(wish.subject, deployment.name, "denied", reason, gate="atr", direction=wish.direction)
+        return
+    if resolved.deployment.plan.is_structure:
+        building.begin(turn, resolved)
         return
     found = _contract_and_quote(turn, resolved)
     if isinstance(found, Refusal):

@@ -10,6 +10,7 @@ from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.engine import (
     beat,
+    building,
     by_hand,
     carrying,
     day_end,
@@ -18,6 +19,7 @@ from workbench.core.engine import (
     sending,
     settling,
     steering,
+    structures,
     underlying,
     watching,
 )
@@ -28,6 +30,7 @@ from workbench.core.messages import (
     AlertReceived,
     AlertTurnedAway,
     BarClosed,
+    ChainRead,
     ClosedByHand,
     DayBegan,
     DeploymentArmed,
@@ -35,6 +38,7 @@ from workbench.core.messages import (
     Event,
     FeedChecked,
     FeedJudged,
+    MarginRead,
     Message,
     Operator,
     OperatorOrdered,
@@ -115,6 +119,9 @@ class Engine:
         """
         turn = Turn(self._desk, now)
         self._dispatch(turn, message)
+        for name in list(turn.desk.building):
+            building.advance(turn, name)
+        structures.follow(turn)
         return Decision(events=tuple(turn.events), commands=tuple(turn.commands))
 
     def _dispatch(self, turn: Turn, message: Message) -> None:
@@ -135,7 +142,7 @@ class Engine:
                 _on_broker(turn, message)
             case OperatorOrdered():
                 _on_operator(turn, message)
-            case SettlementTold() | ClosedByHand():
+            case SettlementTold() | ClosedByHand() | ChainRead() | MarginRead():
                 _on_told(turn, message)
             case DayBegan():
                 self._on_day(turn, message)
@@ -168,6 +175,7 @@ def _on_quote(turn: Turn, quote: Quote) -> None:
             position = turn.book.positions[position_id]
             if position.state is PositionState.CARRIED:
                 day_end.resume(turn, position)
+    structures.on_quote(turn, quote)
     if quote.key in desk.spots:
         underlying.on_spot(turn, quote)
     if quote.key in desk.watched:
@@ -189,11 +197,16 @@ def _on_broker(turn: Turn, message: OrderUpdated | WriteAnswered | SnapshotTaken
             assert_never(message)
 
 
-def _on_told(turn: Turn, message: SettlementTold | ClosedByHand) -> None:
-    if isinstance(message, SettlementTold):
-        day_end.on_settlement(turn, message)
-    else:
-        by_hand.on_told(turn, message)
+def _on_told(turn: Turn, message: SettlementTold | ClosedByHand | ChainRead | MarginRead) -> None:
+    match message:
+        case SettlementTold():
+            day_end.on_settlement(turn, message)
+        case ClosedByHand():
+            by_hand.on_told(turn, message)
+        case ChainRead() | MarginRead():
+            building.on_read(turn, message)
+        case _:
+            assert_never(message)
 
 
 def _on_operator(turn: Turn, order: OperatorOrdered) -> None:

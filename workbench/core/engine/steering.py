@@ -28,6 +28,7 @@ from workbench.core.money import ZERO
 from workbench.core.order import Order, Purpose
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
+from workbench.core.structure import sold_beside
 
 MODIFICATIONS_AT_MOST = 20
 """The broker takes 25 modifications of one order; beyond this the order is replaced (fault R11)."""
@@ -80,6 +81,10 @@ def begin_exit(turn: Turn, position_id: str, reason: str) -> None:
     position = turn.book.positions[position_id]
     if not position.is_live or position.state in (PositionState.EXITING, PositionState.EXPIRING):
         return
+    for sold in sold_beside(turn.book.positions, position):
+        begin_exit(turn, sold.position_id, reason)
+    if sold_beside(turn.book.positions, position):
+        return  # it covers them until they are bought back, and is left then (`structures`)
     turn.emit(ExitBegan(position_id=position_id, reason=reason, at=turn.now))
     sending.withdraw_entry(turn, position_id)
     steer(turn, position_id)

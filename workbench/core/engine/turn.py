@@ -14,7 +14,7 @@ from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.errors import UnknownSession, WorkbenchError
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
-from workbench.core.messages import Command, DecisionMade, Event, Level, Notify
+from workbench.core.messages import ChainQuote, Command, DecisionMade, Event, Level, MarginRead, Notify
 from workbench.core.plan import Exits
 from workbench.core.session import Calendar, Session
 from workbench.core.signal import Direction, Side
@@ -105,6 +105,23 @@ class Slicing:
     sent: int = 0
 
 
+@dataclass(slots=True, kw_only=True)
+class Building:
+    """A wish that becomes several legs, or a sold option: what it has and what it waits for.
+
+    `asked` names the question that is under way; `structure_id` is set once the first order was sent.
+    """
+
+    wish: Wish
+    until: datetime
+    waits_for: str = ""
+    asked: str = ""
+    chain: tuple[ChainQuote, ...] | None = None
+    chosen: tuple[Instrument, ...] = ()
+    margin: MarginRead | None = None
+    structure_id: str = ""
+
+
 @dataclass(slots=True)
 class Pending:
     """A wish that waits: for a quote, or until the opposite position is closed."""
@@ -124,6 +141,7 @@ class Desk:
     `throttled` is when a wish about a position was last refused for its pace, `refused` counts refused changes of an
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
+    `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
     """
 
     config: EngineConfig
@@ -152,6 +170,8 @@ class Desk:
     spot_extremes: dict[str, Decimal] = field(default_factory=dict)
     hours: dict[str, tuple[datetime, Decimal]] = field(default_factory=dict)
     atr: dict[str, Decimal] = field(default_factory=dict)
+    building: dict[str, Building] = field(default_factory=dict)
+    best_pnl: dict[str, Decimal] = field(default_factory=dict)
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -178,6 +198,8 @@ class Desk:
         self.spot_extremes.clear()
         self.hours.clear()
         self.atr.clear()
+        self.building.clear()
+        self.best_pnl.clear()
         self.last_minute = None
 
     def session_of(self, instrument: Instrument, day: date) -> Session | None:

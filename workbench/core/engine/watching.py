@@ -4,12 +4,14 @@ from decimal import Decimal
 
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment
+from workbench.core.engine import building
 from workbench.core.engine.turn import Turn
 from workbench.core.errors import WorkbenchError
 from workbench.core.instrument import Instrument
+from workbench.core.leg_rules import StrikeKind
 from workbench.core.legs import Refusal, choose
 from workbench.core.messages import Subscribe, Unsubscribe
-from workbench.core.plan import Contract
+from workbench.core.plan import Contract, Plan
 from workbench.core.signal import Direction
 
 MOVE_PCT = Decimal("0.05")
@@ -45,6 +47,7 @@ def on_spot(turn: Turn, quote: Quote) -> None:
     for deployment in deployments:
         if deployment.plan.contract is Contract.OPTION:
             wanted |= _choices(turn, deployment, quote.last)
+    wanted |= {key: each for key, each in building.waiting_for(turn).items() if each.symbol == index.symbol}
     _adjust(turn, index.symbol, wanted)
 
 
@@ -52,19 +55,28 @@ def _choices(turn: Turn, deployment: Deployment, spot: Decimal) -> dict[str, Ins
     """Both directions, at the spot and half a watch step to either side of it."""
     found = {}
     step = spot * MOVE_PCT / 100
-    for price in (spot - step, spot, spot + step):
-        for direction in Direction:
-            chosen = choose(
-                deployment.plan,
-                direction,
-                symbol=deployment.symbol,
-                spot=price,
-                now=turn.now,
-                listings=turn.config.listings,
-            )
-            if not isinstance(chosen, Refusal):
-                found[chosen.key] = chosen
+    for plan in _singles(deployment.plan):
+        for price in (spot - step, spot, spot + step):
+            for direction in Direction:
+                chosen = choose(
+                    plan,
+                    direction,
+                    symbol=deployment.symbol,
+                    spot=price,
+                    now=turn.now,
+                    listings=turn.config.listings,
+                )
+                if not isinstance(chosen, Refusal):
+                    found[chosen.key] = chosen
     return found
+
+
+def _singles(plan: Plan) -> list[Plan]:
+    """Give plans of one option that choose what the legs do; a leg by price is known only from a chain."""
+    if not plan.is_structure:
+        return [plan]
+    by_steps = [leg for leg in plan.carried_legs() if leg.rule.kind is StrikeKind.STEPS]
+    return [Plan(name=plan.name, expiry=plan.expiry, strike=leg.strike) for leg in by_steps]
 
 
 def _adjust(turn: Turn, symbol: str, wanted: dict[str, Instrument]) -> None:

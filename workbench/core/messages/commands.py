@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from workbench.core.instrument import Instrument
+from workbench.core.messages.structures import ReadChain, ReadMargin
 from workbench.core.order import OrderChange, OrderTicket
 
 
@@ -70,4 +71,6 @@ class Notify:
     text: str
 
 
-Command = PlaceOrder | ModifyOrder | CancelOrder | Subscribe | Unsubscribe | TakeSnapshot | Notify
+Command = (
+    PlaceOrder | ModifyOrder | CancelOrder | Subscribe | Unsubscribe | TakeSnapshot | ReadChain | ReadMargin | Notify
+)

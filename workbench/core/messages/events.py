@@ -6,6 +6,13 @@ from decimal import Decimal
 
 from workbench.core.instrument import Instrument
 from workbench.core.messages.broker import Outcome
+from workbench.core.messages.structures import (
+    StructureClosed,
+    StructureLeft,
+    StructurePlanned,
+    StructureStood,
+    StructureTightened,
+)
 from workbench.core.money import ZERO
 from workbench.core.order import OrderChange, OrderState, OrderTicket, Product
 from workbench.core.plan import Exits, Overnight
@@ -58,7 +65,9 @@ class PositionPlanned:
     overnight : Overnight
         What happens to it at the end of the day.
     group : str
-        The first position of an entry that became several (slices of one size); empty for the first itself.
+        The first position of an entry that became several (slices of one size, or legs); empty for the first itself.
+    structure : str
+        What it is a leg of; empty where it stands alone.
     """
 
     position_id: str
@@ -76,6 +85,7 @@ class PositionPlanned:
     priced_by_model: bool = False
     overnight: Overnight = Overnight.SQUARE_OFF
     group: str = ""
+    structure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,4 +396,9 @@ Event = (
     | Reconciled
     | FundsSeen
     | FeedJudged
+    | StructurePlanned
+    | StructureStood
+    | StructureTightened
+    | StructureLeft
+    | StructureClosed
 )

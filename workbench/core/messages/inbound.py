@@ -8,6 +8,7 @@ from enum import StrEnum
 from workbench.core.bars import Bar, Quote
 from workbench.core.instrument import Right
 from workbench.core.messages.broker import BrokerOrder, BrokerPosition, BrokerTrade, Outcome, WriteKind
+from workbench.core.messages.structures import ChainRead, MarginRead
 from workbench.core.order import OrderChange, OrderState
 from workbench.core.signal import SignalValues
 
@@ -233,4 +234,6 @@ Message = (
     | DayBegan
     | SettlementTold
     | ClosedByHand
+    | ChainRead
+    | MarginRead
 )
