@@ -170,6 +170,7 @@ def _deployments(commands: Commands) -> None:
     ):
         _command(commands, name, "operate", text).set_defaults(action=name)
     _kill(commands)
+    _told(commands)
 
 
 def _kill(commands: Commands) -> None:
@@ -177,6 +178,19 @@ def _kill(commands: Commands) -> None:
     kill = _command(commands, "kill", "kill", text)
     kill.add_argument("--yes", action="store_true", help="do not ask on the terminal")
     _json(kill)
+
+
+def _told(commands: Commands) -> None:
+    by_hand = _command(commands, "closed-by-hand", "closed_by_hand", "say what you have closed in the broker's own app")
+    by_hand.add_argument("position", help="id of the position, as the page shows it")
+    by_hand.add_argument("--quantity", type=int, required=True, help="units")
+    by_hand.add_argument("--price", required=True, help="average price, rupees a unit")
+    _json(by_hand)
+    settle = _command(commands, "settle", "settle", "say at which price the exchange settled contracts of an expiry")
+    settle.add_argument("symbol")
+    settle.add_argument("expiry", metavar="D", help="YYYY-MM-DD")
+    settle.add_argument("price", help="of the underlying, rupees")
+    _json(settle)
 
 
 def _confirm(parser: argparse.ArgumentParser) -> None:

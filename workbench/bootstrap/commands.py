@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.client import EngineClient
@@ -187,6 +188,19 @@ def kill(args: argparse.Namespace) -> int:
     if args.json:
         _print(args, seen)
     return 0 if seen["state"] == "done" else 1
+
+
+def closed_by_hand(args: argparse.Namespace) -> int:
+    """``workbench closed-by-hand``."""
+    body = {"price": args.price, "quantity": args.quantity, "who": "command line"}
+    path = f"/live/position/{quote(args.position, safe='')}/closed-by-hand"
+    return _print(args, _client().post(path, body))
+
+
+def settle(args: argparse.Namespace) -> int:
+    """``workbench settle``."""
+    body = {"symbol": args.symbol.upper(), "expiry": args.expiry, "price": args.price}
+    return _print(args, _client().post("/api/settlement", body))
 
 
 def export(args: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.held_contracts import tell_changes
 from workbench.bootstrap.notifying import notifier_of
 from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
@@ -166,6 +167,7 @@ class EngineProcess:
         last = max((day for day in self.journal.days(self.account_id) if day <= today), default=today)
         entries = self.journal.read_day(self.account_id, last)
         self.runner.recover(entries)
+        self._take_listings(self.listings)
         self.runner.start(loop)
         return f"{len(entries)} entries of {self.account_id} on {last}"
 
@@ -337,6 +339,7 @@ class EngineProcess:
 
     def _take_listings(self, listings: Listings) -> None:
         self.listings = listings
+        tell_changes(self.runner.engine.book.live_positions(), listings.instruments, self.notifier)
 
     def _index_trades(self) -> bool:
         session = self.system.session()

@@ -34,7 +34,7 @@ from workbench.core.messages import (
 from workbench.live import status as views
 from workbench.live.guard import Guard
 from workbench.live.metrics import CONTENT_TYPE, LagMeter, registry_of, text_of
-from workbench.live.operator_routes import kill_routes
+from workbench.live.operator_routes import by_hand_routes, kill_routes
 from workbench.live.preview import button, choose_deployment, preview
 from workbench.live.system import LiveSystem
 from workbench.live.webhook import AlertDoor, webhook_routes
@@ -92,6 +92,7 @@ def create_app(system: LiveSystem, lag: LagMeter | None = None) -> FastAPI:
     app.include_router(_market(system))
     app.include_router(_writing(system, door))
     app.include_router(kill_routes(system))
+    app.include_router(by_hand_routes(system))
     app.include_router(_alarms(system))
     app.include_router(_pushing(system))
     app.include_router(_metrics(system, lag))

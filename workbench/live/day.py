@@ -15,6 +15,7 @@ from typing import Any
 from workbench.core.errors import WorkbenchError
 from workbench.core.legs import Listings
 from workbench.core.messages import DayBegan, Level, TakeSnapshot
+from workbench.live.settlement import settle
 from workbench.live.signal_source import SignalSource
 from workbench.live.system import LiveSystem
 
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class TradingDay:
-    """Opens and closes the days of one running account.
+    """Opens and closes the days of one running account, and has settled what expired at their end.
 
     Parameters
     ----------
@@ -62,11 +63,14 @@ class TradingDay:
             self.source.open_day(day, self.system.now)
             await self.source.drained()
         await runner.drained()
+        await settle(self.system)
         self.opened = day
 
     async def close(self) -> dict[str, Any] | None:
         """Write the day's export, when everything of it is on the disk; a failed export never stops the next day."""
         runner = self.system.runner
+        await runner.drained()
+        await settle(self.system)
         await runner.drained()
         if self.system.report is None or self.opened is None:
             return None

@@ -1,0 +1,28 @@
+"""A day's master that lists a held contract otherwise is an alarm on that day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.unit.core.builders import Stand
+from workbench.bootstrap.held_contracts import tell_changes
+from workbench.core.position import PositionState
+from workbench.data.instruments import InstrumentMaster
+from workbench.notify import Notifier
+
+
+def test_s13_another_lot_or_no_listing_of_what_is_held_is_an_alarm() -> None:
+    position = Stand().protected()
+    instrument = position.plan.instrument
+    notifier = Notifier()
+    assert tell_changes([position], InstrumentMaster([instrument]), notifier) == ()
+    (lot,) = tell_changes([position], InstrumentMaster([replace(instrument, lot=75)]), notifier)
+    assert "lots of 50; the day's master says 75" in lot
+    (gone,) = tell_changes([position], InstrumentMaster([]), notifier)
+    assert "does not list it" in gone
+    assert [(item.level, item.text) for item in notifier.notices] == [("alarm", lot), ("alarm", gone)]
+
+
+def test_what_waits_for_its_settlement_need_not_be_listed() -> None:
+    position = replace(Stand().protected(), state=PositionState.EXPIRING)
+    assert tell_changes([position], InstrumentMaster([]), Notifier()) == ()
