@@ -22,6 +22,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from workbench.simulator.exchange import Simulator
 
 _LATE_S = 0.5
+_AHEAD = 2.0
+"""Market seconds between a step and the next that can only be if the market was moved by hand."""
 
 
 class State(StrEnum):
@@ -176,6 +178,10 @@ class Conductor:
             return
         due = self._anchor_clock + (self.step_number + 1 - self._anchor_step) / speed
         left = due - time.monotonic()
+        if left > _AHEAD / speed:
+            # Somebody moved the market by hand: it goes on from where it is, and does not wait for its clock.
+            self._anchor()
+            left = 1 / speed
         if left > 0:
             await asyncio.sleep(left)
         elif left < -_LATE_S:

@@ -128,6 +128,16 @@ def test_speed_is_kept() -> None:
         assert clock(sim)["speed"] == 200
 
 
+def test_a_running_market_that_is_moved_by_hand_goes_on_from_there() -> None:
+    with running_simulator(follow=True, config=SimulatorConfig(speed=50, free_run=True)) as sim:
+        sim.advance(3000)
+        moved = clock(sim)["step"]
+        deadline = time.monotonic() + 20
+        while clock(sim)["step"] < moved + 20:
+            assert time.monotonic() < deadline, "the market stands until its clock has caught up with it"
+            time.sleep(0.02)
+
+
 def test_the_next_day_begins_when_it_is_asked_for() -> None:
     async def follow(sim: RunningSimulator) -> None:
         async with connect(sim.sync_url, proxy=None) as link:
