@@ -247,6 +247,7 @@ ROWS: list[tuple[str, str, Change]] = [
     ("lots", "2 lots would be open, at most 1", lambda c: (c.limit(max_open_lots=1), c.keep(held(deployment="OTHER")))),
     ("lots", "", lambda c: (c.limit(max_open_lots=2), c.keep(held(deployment="OTHER")))),
     ("lots", "at most 1", lambda c: (c.limit(max_open_lots=1), c.change(unsent_lots=1))),
+    ("lots", "open of SCALP_ATM", lambda c: (c.own(max_open_lots=1), c.change(beside_lots=1))),
     ("lots", "open of SCALP_ATM", lambda c: (c.own(max_open_lots=1), c.keep(held()))),
     ("lots", "", lambda c: (c.own(max_open_lots=1), c.keep(held(deployment="OTHER")))),
     ("price_band", "is no price", lambda c: c.change(price=Decimal(0))),
@@ -297,6 +298,8 @@ ROWS: list[tuple[str, str, Change]] = [
     ("open_premium", "", lambda c: (c.limit(max_open_premium=Decimal(12_000)), c.keep(held(deployment="OTHER")))),
     ("open_premium", "at most", lambda c: (c.limit(max_open_premium=Decimal(6000)),
                                            c.change(unsent_premium=Decimal("0.05")))),
+    ("open_premium", "of SCALP_ATM",
+     lambda c: (c.own(max_open_premium=Decimal(6000)), c.change(beside_premium=Decimal("0.05")))),
     ("open_premium", "of SCALP_ATM", lambda c: (c.own(max_open_premium=Decimal(5999)),)),
     ("open_premium", "", lambda c: (c.own(max_open_premium=Decimal(6000)), c.keep(held(deployment="OTHER")))),
     ("open_premium", "", lambda c: (c.limit(max_open_premium=Decimal(1)), sold(c))),
@@ -322,5 +325,6 @@ ROWS: list[tuple[str, str, Change]] = [
     ("margin", "", lambda c: sold(c, margin=Decimal(500_000))),
     ("margin", "blocks Rs 785000.00", future),
     ("margin", "", lambda c: future(c, margin=Decimal(150_000))),
+    ("margin", "blocks Rs 500000.05", lambda c: c.change(beside_premium=Decimal("494000.05"))),
     ("margin", "blocks", lambda c: c.change(unsent_premium=Decimal("494000.05"))),
 ]  # fmt: skip

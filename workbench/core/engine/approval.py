@@ -59,8 +59,8 @@ def approve(turn: Turn, sized: Sized, pieces: Sequence[Slice], *, beside: Beside
         ask = replace(
             ask,
             orders=len(beside.legs),
-            unsent_premium=ask.unsent_premium + paid,
-            unsent_lots=ask.unsent_lots + sum(each.units // each.found.instrument.lot for each in others),
+            beside_premium=paid,
+            beside_lots=sum(each.units // each.found.instrument.lot for each in others),
             margin=beside.margin,
             worst_loss=beside.worst_loss,
         )

@@ -64,7 +64,7 @@ def open_premium(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | N
             continue
         held = sum(
             (_premium(item, book) for item in book.live_positions() if deployment in ("", item.plan.deployment)),
-            ZERO if deployment else ask.unsent_premium,
+            ask.beside_premium + (ZERO if deployment else ask.unsent_premium),
         )
         total = held + ask.price * ask.quantity
         if total > most:
@@ -87,7 +87,7 @@ def margin(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
         if ask.side is Side.SELL and ask.instrument.kind is not InstrumentKind.EQUITY:
             name = ask.instrument.name
             return f"what selling {name} blocks is not known: the broker was not asked" if limits.needs_funds else None
-        needed = ask.price * ask.quantity + ask.unsent_premium
+        needed = ask.price * ask.quantity + ask.beside_premium + ask.unsent_premium
     return f"blocks Rs {needed:.2f}, free funds are Rs {book.funds:.2f}" if needed > book.funds else None
 
 

@@ -44,6 +44,10 @@ class Ask:
         Rupees of approved entries whose orders are still to be sent.
     unsent_lots, unsent_orders : int
         The same in lots and orders.
+    beside_premium : Decimal
+        Rupees that the other legs of this entry pay.
+    beside_lots : int
+        Lots of the other legs of this entry.
     margin : Decimal or None
         What the broker says the entry blocks, rupees; None: not asked.
     worst_loss : Decimal or None
@@ -73,6 +77,8 @@ class Ask:
     unsent_premium: Decimal = ZERO
     unsent_lots: int = 0
     unsent_orders: int = 0
+    beside_premium: Decimal = ZERO
+    beside_lots: int = 0
     margin: Decimal | None = None
     worst_loss: Decimal | None = None
     orders: int = 1

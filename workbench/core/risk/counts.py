@@ -95,7 +95,7 @@ def lots(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
             continue
         held = sum(
             (Decimal(units_at_risk(item, book)) / item.plan.instrument.lot for item in _live(book, deployment)),
-            Decimal(0 if deployment else ask.unsent_lots),
+            Decimal(ask.beside_lots + (0 if deployment else ask.unsent_lots)),
         )
         if held + ask.lots > open_most:
             return f"{held + ask.lots:f} lots would be open{_by(deployment)}, at most {open_most}"
