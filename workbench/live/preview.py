@@ -78,7 +78,7 @@ def preview(system: LiveSystem, deployment: Deployment, action: AlertAction) -> 
 def _may_enter(system: LiveSystem, deployment: Deployment, direction: Direction) -> tuple[bool, str]:
     """Ask the gates that need no contract; an opposite position is no hindrance to a plan that reverses."""
     book = system.runner.engine.book
-    denied = judge_before_contract(deployment, book, system.now, system.session())
+    denied = judge_before_contract(deployment, book, system.now, system.session(), direction)
     held = book.live_of(deployment.name)
     reverses = deployment.plan.on_opposite is OnOpposite.REVERSE
     opposite = held is not None and held.plan.direction is direction.opposite
