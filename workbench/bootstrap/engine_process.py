@@ -12,7 +12,6 @@ import asyncio
 import datetime as dt
 import gc
 import logging
-import sys
 from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path
@@ -21,12 +20,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap import safekeeping
+from workbench.bootstrap.asking import questions_of
 from workbench.bootstrap.held_contracts import tell_changes
+from workbench.bootstrap.logs import set_up
 from workbench.bootstrap.notifying import notifier_of
 from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
 from workbench.bootstrap.venue import Host, Moved, Mover, Venue, until
-from workbench.bootstrap.venues import journal_name, make_venue
+from workbench.bootstrap.venues import make_venue
 from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment
@@ -49,7 +51,7 @@ from workbench.live.startup import StartUp, StartUpError
 from workbench.live.supervise import clear_latch, read_latch
 from workbench.live.system import MARKET, FeedWatch, LiveSystem
 from workbench.reference import calendar, charge_table
-from workbench.storage.journal import SqliteJournal
+from workbench.storage.backup import ENGINE_LOCK
 from workbench.storage.ledger import DayLedger
 from workbench.storage.tape import Tape
 
@@ -79,7 +81,9 @@ class EngineProcess:
         self.watch = FeedWatch(stale_after_s=self.venue.stale_after_s)
         self.deployments: tuple[Deployment, ...] = ()
         self.tasks: list[asyncio.Task[Any]] = []
-        self.folder_lock = FileLock(str(data / "journal" / "engine.lock"))
+        self.folder_lock = FileLock(str(data / "journal" / ENGINE_LOCK))
+        self.client_lock: FileLock | None = None
+        self.instance = safekeeping.instance_of(self.venue.mode)
 
     async def run(self) -> int:
         """Start, serve until told to end, and leave everything in order."""
@@ -102,7 +106,8 @@ class EngineProcess:
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
         self.tasks.append(asyncio.create_task(self.mover.run()))
-        self.tasks.append(asyncio.create_task(self._look_regularly()))
+        self._run_beside(self._look_regularly())
+        self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._read_the_broker))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
         await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
@@ -145,9 +150,13 @@ class EngineProcess:
             raise BadInput(
                 f"another engine runs on {self.data}; stop it, or set WORKBENCH_DATA to another folder"
             ) from None
-        self.journal = SqliteJournal(folder / journal_name(self.venue.mode))
+        today = self.clock.now().date()
+        self.journal, last, entries = safekeeping.open_journal(
+            folder, self.venue.mode, self.account_id, today, self.notifier
+        )
         loop = asyncio.get_running_loop()
         self.tape = Tape(self.data / "tape", self.account_id)
+        self.questions = questions_of(self.venue.wires, lambda: self.runner.engine.config.listings)
         lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
         self.runner = Runner(
             make_engine=self._make_engine,
@@ -161,11 +170,11 @@ class EngineProcess:
             first_seq=self.journal.last_seq + 1,
             dry_run=self.venue.dry_run,
         )
-        self.journal.start(loop, self.runner.on_journal_failure)
-        # The newest day that was opened: after a night's downtime yesterday's book is carried into today.
-        today = self.clock.now().date()
-        last = max((day for day in self.journal.days(self.account_id) if day <= today), default=today)
-        entries = self.journal.read_day(self.account_id, last)
+        self.space = safekeeping.watched_space(folder, loop, self.watch, self.notifier)
+        await asyncio.to_thread(self.space.look)
+        self.journal.start(loop, self.runner.on_journal_failure, space=self.space)
+        foreign = safekeeping.foreign_orders(self.runner, self.venue.id_prefix, folder)
+        self.runner.listeners.append(foreign.listen)
         self.runner.recover(entries)
         self._take_listings(self.listings)
         self.runner.start(loop)
@@ -176,6 +185,16 @@ class EngineProcess:
         await self.runner.lanes.warm_up(lambda _: self.broker.warm())
         await self.day.open(self.clock.now().date(), fresh_listings=False)
         self._follow_the_latch()
+        known = await self._read_the_broker()
+        last = self.runner.engine.book.last_reconciled
+        if last is None or not known:
+            raise BrokerUnavailable("the broker's orders and positions could not be read; unknown is not flat")
+        named = "; ".join(last.differences) or "broker and book agree"
+        held = len(self.runner.engine.book.live_positions())
+        return f"{held} positions held; {named}"
+
+    async def _read_the_broker(self) -> bool:
+        """Lay the broker's snapshot beside the book; False when it could not be read."""
         seen = await asyncio.to_thread(self.broker.snapshot)
         for pause in (0.2, 0.5, 1.0, 2.0):
             if seen.known:
@@ -184,12 +203,7 @@ class EngineProcess:
             seen = await asyncio.to_thread(self.broker.snapshot)
         self.runner.enqueue(seen)
         await self.runner.drained()
-        last = self.runner.engine.book.last_reconciled
-        if last is None or not seen.known:
-            raise BrokerUnavailable("the broker's orders and positions could not be read; unknown is not flat")
-        named = "; ".join(last.differences) or "broker and book agree"
-        held = len(self.runner.engine.book.live_positions())
-        return f"{held} positions held; {named}"
+        return seen.known
 
     async def _feed(self) -> str:
         connected = asyncio.Event()
@@ -240,7 +254,7 @@ class EngineProcess:
                 listings=self.listings,
                 charges=charge_table(),
                 limits=limits_of(self.config),
-                id_prefix=self.venue.id_prefix,
+                id_prefix=self.venue.id_prefix + self.instance,
             )
         )
 
@@ -327,6 +341,7 @@ class EngineProcess:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self.runner.lanes.look(TakeSnapshot(reason="a regular look"))
+            await asyncio.to_thread(self.space.look)
             # Connections that stand idle are closed: an order must not have to open one.
             await self.runner.lanes.warm_up(lambda _: self.broker.warm())
 
@@ -387,6 +402,7 @@ class EngineProcess:
         if hasattr(self, "runner"):
             self.runner.stop("the process ends")
             await asyncio.to_thread(self.runner.lanes.close)
+            await asyncio.to_thread(self.questions.close)
             self.tape.close()
         if hasattr(self, "journal"):
             await asyncio.to_thread(self.journal.close)
@@ -394,12 +410,14 @@ class EngineProcess:
         if self.notifier.channel is not None:
             await asyncio.to_thread(self.notifier.channel.close)
         self.folder_lock.release()
+        if self.client_lock is not None:
+            self.client_lock.release()
 
 
 def run(args: argparse.Namespace) -> int:
     """``workbench engine``."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("apscheduler", "websockets", "httpx", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     config, data = load(), data_dir()
+    given = config.secrets.admin_token
+    own = admin_token(data / "journal", given.get_secret_value() if given else None)
+    set_up(data, "engine", config.secrets, also=(own,))
     return asyncio.run(EngineProcess(config, data, make_venue(args.mode, config, data, confirmed=args.confirm)).run())

@@ -67,7 +67,7 @@ class Run:
     @property
     def is_busy(self) -> bool:
         """Something is held, or may come to be held."""
-        return any(position.is_live for position in self.engine.book.positions.values())
+        return self.engine.is_entering or any(position.is_live for position in self.engine.book.positions.values())
 
     def _keep(self, decision: DecisionMade) -> None:
         self.decisions.append(decision)

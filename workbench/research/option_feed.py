@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from workbench.core.bars import Quote
 from workbench.core.errors import BadInput
 from workbench.core.instrument import Instrument, Segment
-from workbench.core.messages import DeploymentChecked, SettlementTold
+from workbench.core.messages import ChainQuote, DeploymentChecked, ReadChain, SettlementTold
 from workbench.core.position import Position, PositionState
 from workbench.core.pricing import OptionPricer, inputs_from_closes
 from workbench.core.session import Calendar
@@ -62,7 +62,7 @@ class OptionFeed:
         first = minutes.moment(0)
         daily = market.history.read(study.symbol, "1d", first - timedelta(days=60), study.end_moment)
         days = [day_of(number) for number in local_days(stamps(daily.index)).tolist()]
-        return cls(
+        feed = cls(
             run=run,
             minutes=minutes,
             symbol=study.symbol,
@@ -70,6 +70,22 @@ class OptionFeed:
             closes=list(zip(days, daily["close"].tolist(), strict=True)),
             deployment=run.engine.config.deployments[0].name,
         )
+        run.venue.chain = feed.chain
+        return feed
+
+    def chain(self, asked: ReadChain) -> tuple[ChainQuote, ...]:
+        """Price all listed options of an expiry at the last price of the index that the engine has seen."""
+        engine, pricer = self.run.engine, self._pricer
+        instruments = engine.config.listings.instruments
+        spot = engine.quotes.get(instruments.index(self.symbol).key)
+        if pricer is None or spot is None:
+            return ()
+        found = []
+        for option in instruments.options(asked.symbol, asked.expiry):
+            quote = self._priced(pricer, option, float(spot.last), spot.time)
+            if option.strike is not None and option.right is not None:
+                found.append(ChainQuote(strike=option.strike, right=option.right, bid=quote.bid, ask=quote.ask))
+        return tuple(found)
 
     def before_call(self, row: int, day: TradingDay) -> None:
         """Show the index's last price, and what the engine then wants to see."""
@@ -148,7 +164,12 @@ class OptionFeed:
     def _is_quiet(self, row: int, pricer: OptionPricer) -> bool:
         """Tell whether no price that the held option can have in this minute meets an order or the target."""
         held = self._live()
-        if len(held) != 1 or not held[0].open_quantity or held[0].state is not PositionState.OPEN:
+        if (
+            any(item.plan.structure for item in held)
+            or len(held) != 1
+            or not held[0].open_quantity
+            or held[0].state is not PositionState.OPEN
+        ):
             return False
         if held[0].plan.exits.underlying is not None:
             return False

@@ -33,11 +33,13 @@ from workbench.research.option_feed import OptionFeed
 from workbench.research.statistics import statistics
 from workbench.research.trades import StudyResult
 
+ENDLESS = Decimal("1e15")
+
 UNLIMITED = Limits(
     max_trades_per_day=1_000_000,
     max_daily_loss=Decimal("1e15"),
     risk_per_trade_pct=Decimal(100),
-    capital=Decimal("1e15"),
+    capital=ENDLESS,
 )
 """Limits that refuse nothing: what a backtest assumes."""
 
@@ -80,6 +82,7 @@ def replay(
     minutes = read_minutes(study.minutes(market.history), study.symbol, market.calendar, market.contracts)
     calls = evaluate(study, market, minutes, study.signal_bars(market.history))
     run = Run(engine=Engine(_config(study, market, minutes, limits, capital)))
+    run.venue.free = ENDLESS if capital is None else None
     feed: Feed
     if study.plan.is_synthetic:
         feed = IndexFeed(run=run, minutes=minutes, abridge=abridge)

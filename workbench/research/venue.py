@@ -8,7 +8,7 @@ Invariant: fills come from `workbench.core.matching` alone, the same that the si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -18,13 +18,18 @@ from workbench.core.matching import MatchBook, MatchFill, RestingOrder, arrive, 
 from workbench.core.messages import (
     BrokerOrder,
     CancelOrder,
+    ChainQuote,
+    ChainRead,
     Command,
+    MarginRead,
     Message,
     ModifyOrder,
     Notify,
     OrderUpdated,
     Outcome,
     PlaceOrder,
+    ReadChain,
+    ReadMargin,
     Subscribe,
     TakeSnapshot,
     Unsubscribe,
@@ -33,6 +38,7 @@ from workbench.core.messages import (
 )
 from workbench.core.money import ZERO
 from workbench.core.order import OrderState, OrderTicket
+from workbench.core.signal import Side
 
 
 @dataclass(slots=True)
@@ -63,13 +69,45 @@ class _Known:
         )
 
 
+NAKED_MARGIN_PCT = Decimal(14)
+"""What a sold option blocks that nothing covers, percent of its strike's value: near what brokers asked since 2021."""
+
+
+def modelled_margin(tickets: Iterable[OrderTicket]) -> Decimal:
+    """Give what orders block together by a model, rupees: no history tells what a broker asked on a day.
+
+    What is bought blocks its price. What is sold blocks a share of its strike's value, or no more than the distance to
+    a bought one of its type and quantity beyond it.
+    """
+    orders = list(tickets)
+    bought = [each for each in orders if each.side is Side.BUY]
+    total = sum((each.price * each.quantity for each in bought), ZERO)
+    covers = list(bought)
+    for sold in (each for each in orders if each.side is Side.SELL):
+        strike = sold.instrument.strike or sold.price
+        blocked = strike * sold.quantity * NAKED_MARGIN_PCT / 100
+        for cover in covers:
+            same = cover.instrument.right is sold.instrument.right and cover.instrument.expiry == sold.instrument.expiry
+            if same and cover.quantity >= sold.quantity and cover.instrument.strike is not None:
+                blocked = min(blocked, abs(cover.instrument.strike - strike) * sold.quantity)
+                covers.remove(cover)
+                break
+        total += blocked
+    return total
+
+
 @dataclass(slots=True)
 class Venue:
-    """Order books of all instruments of a replay, and who is subscribed to what."""
+    """Order books of all instruments of a replay, and who is subscribed to what.
+
+    `chain` prices all options of an expiry now; `free` are free funds where the engine's own book does not follow them.
+    """
 
     books: dict[str, MatchBook] = field(default_factory=dict)
     subscribed: dict[str, Instrument] = field(default_factory=dict)
     told: list[Notify] = field(default_factory=list)
+    chain: Callable[[ReadChain], tuple[ChainQuote, ...]] = lambda _: ()
+    free: Decimal | None = None
     _orders: dict[str, _Known] = field(default_factory=dict)
     _sequence: int = 0
 
@@ -91,6 +129,21 @@ class Venue:
             case TakeSnapshot():
                 # Answers are never lost here, so there is nothing to look up.
                 pass
+            case ReadChain():
+                rows = self.chain(command)
+                return (
+                    ChainRead(
+                        asked_by=command.asked_by,
+                        symbol=command.symbol,
+                        expiry=command.expiry,
+                        rows=rows,
+                        known=bool(rows),
+                        reason="" if rows else "no option is priced now",
+                    ),
+                )
+            case ReadMargin():
+                total = modelled_margin(command.tickets)
+                return (MarginRead(asked_by=command.asked_by, total=total, available=self.free),)
         return ()
 
     def quote(self, quote: Quote) -> Sequence[Message]:

@@ -89,6 +89,11 @@ class Engine:
         """Last quote by instrument key; read only."""
         return self._desk.quotes
 
+    @property
+    def is_entering(self) -> bool:
+        """Legs are being chosen or sent: an answer, a price or a second may bring the next order."""
+        return bool(self._desk.building)
+
     def open_pnl(self) -> Decimal:
         """P&L of what is open, charges so far counted, rupees."""
         return steering.open_pnl(self._desk)
