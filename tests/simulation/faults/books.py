@@ -118,5 +118,5 @@ def _paid(sim: RunningSimulator) -> Decimal:
 
 def _booked(it: Trading) -> Decimal:
     """Give the same by the ledger, from which every face takes its figures."""
-    values = ((row.side, row.price * row.quantity) for row in it.runner.ledger.fills)
+    values = ((row.side, row.price * row.quantity) for row in it.ledger.fills)
     return sum((-value if side == Side.BUY else value for side, value in values), Decimal(0))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulation.faults.books import assert_books_agree, assert_flat, assert_protected, net_at_broker, our_orders
-from tests.simulation.faults.rig import Trading, playing_dhan, trading
+from tests.simulation.faults.rig import LOOK_EVERY_S, Trading, playing_dhan, trading
 from workbench.core.messages import AlertAction
 from workbench.core.position import Protection
 from workbench.testing.simulator import RunningSimulator
@@ -17,7 +17,7 @@ from workbench.testing.simulator import RunningSimulator
 LOT = 65
 MANY = 10_000
 Faults = list[tuple[str, dict[str, Any]]]
-SETTLED_S = 50
+SETTLED_S = 45
 """Market seconds after which no order is looked for any more, and a night of faults is over."""
 
 
@@ -82,7 +82,7 @@ async def _trade(sim: RunningSimulator, folder: Path, moment: Moment, faults: Fa
         assert sum(each["kind"] == kind for each in sim.fired()) == options.get("count", 1), sim.fired()
         await it.alert(AlertAction.TARGET_FLAT)
         await it.until(lambda: not net_at_broker(sim) and not it.positions(), "being flat")
-        await it.pass_s(SETTLED_S)
+        await it.pass_s(LOOK_EVERY_S)
         assert_flat(sim, it)
         told.alarms = it.alarms
         told.warnings = [item.text for item in it.notifier.notices if item.level == "warning"]

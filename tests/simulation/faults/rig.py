@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ from workbench.live.runner import Runner
 from workbench.live.system import FeedWatch
 from workbench.notify import Notifier
 from workbench.reference import calendar, charge_table, contract_table
-from workbench.simulator import SimulatorConfig
+from workbench.simulator import SimulatorConfig, SyntheticMarket
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.ledger import DayLedger
 from workbench.storage.tape import Tape
-from workbench.testing.simulator import RunningSimulator, running_simulator
+from workbench.testing.simulator import DAY, RunningSimulator, running_simulator
 
 ACCOUNT = "live-001"
 FAR = Exits(stop=Distance(percent=Decimal(50)), target=Distance(percent=Decimal(300)))
@@ -85,6 +86,7 @@ class Trading:
     watch: FeedWatch
     clock: PracticeClock
     journal: SqliteJournal
+    ledger: DayLedger
     notifier: Notifier
     refused: list[str] = field(default_factory=list)
     seconds: int = 0
@@ -109,14 +111,18 @@ class Trading:
         await asyncio.to_thread(self.sim.advance)
         self.clock.set(self.sim.simulator.now)
         await self._told()
-        judged = self.watch.judge(market_open=True)
-        if judged is not None:
-            self.runner.enqueue(judged)
+        self.judge()
         self.runner.enqueue(TimerBeat())
         self.seconds += 1
         if self.seconds % LOOK_EVERY_S == 0:
             self.runner.lanes.look(TakeSnapshot(reason="a regular look"))
         await self.runner.drained()
+
+    def judge(self) -> None:
+        """Tell the engine whether its market data live, where that has changed."""
+        judged = self.watch.judge(market_open=True)
+        if judged is not None:
+            self.runner.enqueue(judged)
 
     async def pass_s(self, seconds: int) -> None:
         """Let market seconds pass."""
@@ -207,6 +213,7 @@ async def trading(
         id_prefix="l",
     )
     journal, tape, notifier = SqliteJournal(folder / "journal.db"), Tape(folder / "tape", ACCOUNT), Notifier()
+    ledger = DayLedger(charge_table())
     broker = DhanBroker(client(Endpoint.ORDERS), clock.now, on_token_refused=refused.append)
     feed = DhanFeed(
         sim.feed_url, sim.client_id, sim.token, backoff_s=(0.05, 0.2), ping_s=1.0, market_now=clock.now,
@@ -219,7 +226,7 @@ async def trading(
         make_engine=lambda: Engine(config),
         journal=journal,
         tape=tape,
-        ledger=DayLedger(charge_table()),
+        ledger=ledger,
         lanes=OrderLanes(entries=broker, exits=broker, reader=broker, clock=clock, snapshot_pause_s=0.01),
         feed=feed,
         clock=clock,
@@ -227,7 +234,8 @@ async def trading(
         first_seq=journal.last_seq + 1,
     )
     watch = FeedWatch(stale_after_s)
-    it = Trading(sim, runner, broker, feed, updates, watch, clock, journal, notifier, refused)
+    it = Trading(sim, runner, broker, feed, updates, watch, clock, journal, ledger, notifier, refused)
+    watch.on_worse = it.judge
     gate = QuoteGate(lambda quote: runner.enqueue(QuoteReceived(quote=quote)))
 
     def on_quote(quote: Quote, received: float) -> None:
@@ -277,10 +285,16 @@ def _listings(sim: RunningSimulator, folder: Path) -> Listings:
     return Listings(InstrumentMaster.load(path, {"NIFTY"}, on=sim.simulator.day), contract_table())
 
 
+@cache
+def _market() -> SyntheticMarket:
+    """Give the market of all tests: it is made up once, and moved by each simulator for itself."""
+    return SyntheticMarket(7, calendar(), DAY)
+
+
 @contextmanager
 def playing_dhan(**options: Any) -> Iterator[RunningSimulator]:
     """Run a simulator whose market has been open for a few minutes."""
-    with running_simulator(config=SimulatorConfig(**options)) as sim:
+    with running_simulator(market=_market(), config=SimulatorConfig(**options)) as sim:
         sim.open_market()
         sim.advance(300)
         yield sim
