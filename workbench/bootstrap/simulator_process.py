@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap.desk import day as read_day
 from workbench.bootstrap.desk import today
+from workbench.bootstrap.logs import set_up
 from workbench.bootstrap.practice import show
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
@@ -37,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     from workbench.simulator.exchange import Simulator, SimulatorConfig
     from workbench.simulator.server import serve
 
-    port = args.port or load().server.simulator_port
+    settings = load()
+    set_up(data_dir(), "simulator", settings.secrets)
+    port = args.port or settings.server.simulator_port
     if args.market == MIRROR:
         _run_mirror(args, port)
         return 0
