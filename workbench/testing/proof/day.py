@@ -112,6 +112,13 @@ class Day:
             await self.second(trading=True)
         for _ in range(20):
             await self.second(trading=False)
+        # Somebody enters shortly before the end, so that there is something to be left.
+        self.tell(OperatorOrdered(command=Operator.RESUME))
+        for deployment in self.scenario.deployments:
+            self.senders.send(self.process, deployment.name, self.now)
+            await self.second(trading=False)
+        for _ in range(8):
+            await self.second(trading=False)
         if self.rng.random() < 0.5:
             self.tell(OperatorOrdered(command=Operator.HALT))  # what is halted is left all the same
         session = session_of(self.now.date())
@@ -212,8 +219,6 @@ class Day:
 
     def tell(self, message: Message) -> None:
         """Hand a message to the runner."""
-        if isinstance(message, QuoteReceived):
-            self.gates.saw(message.quote)
         self.process.runner.enqueue(message)
 
     def spot(self) -> Decimal:
@@ -294,6 +299,10 @@ class Day:
             if is_mine():
                 self._decided(message, decision)
 
+        def on_quote(quote: Quote) -> None:
+            if is_mine():
+                self.gates.saw(quote)
+
         process = Process(
             self.config,
             disk=self.disk,
@@ -301,6 +310,7 @@ class Day:
             notices=self.notices,
             on_entry=on_entry,
             on_decision=on_decision,
+            on_quote=on_quote,
         )
         life.append(process)
         return process
@@ -386,6 +396,7 @@ class Day:
 
     def end(self, *, is_settled: bool) -> None:
         """Judge what is left."""
+        self.process.journal.sync()
         faults = self.process.runner.faults
         promise(not faults, "I8", f"the engine broke: {faults[:1]}")
         promise(not self.process.runner.stopped_because, "I8", f"stopped: {self.process.runner.stopped_because}")

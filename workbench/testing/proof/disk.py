@@ -89,11 +89,16 @@ class DiskJournal:
             callback()
 
 
-class NoTape:
-    """Quotes and idle beats are not kept: a day is made anew from its seed."""
+class Tape:
+    """Hands quotes on as they are handled and keeps nothing: a day is made anew from its seed."""
+
+    def __init__(self, on_quote: Callable[[Quote], None]) -> None:
+        self._on_quote = on_quote
 
     def write(self, seq: int, now: datetime, quote: Quote | None) -> None:
-        """Keep nothing."""
+        """See a quote, or an idle beat."""
+        if quote is not None:
+            self._on_quote(quote)
 
     def flush(self) -> None:
         """Keep nothing."""

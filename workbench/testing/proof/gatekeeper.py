@@ -34,6 +34,7 @@ from workbench.core.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionPlanned,
+    QuoteReceived,
     SignalRaised,
     SwitchTurned,
 )
@@ -117,7 +118,7 @@ class Gatekeeper:
         self._quotes: dict[str, Quote] = {}
 
     def saw(self, quote: Quote) -> None:
-        """Note a quote, which does not go to the journal."""
+        """Note a quote that led to nothing and so does not go to the journal."""
         if quote.last > 0:
             self._quotes[quote.key] = quote
 
@@ -157,6 +158,8 @@ class Gatekeeper:
     def _heard(self, message: Message) -> None:
         told = self.told
         match message:
+            case QuoteReceived():
+                self.saw(message.quote)
             case OperatorOrdered():
                 if message.command in (Operator.HALT, Operator.FLATTEN):
                     told.halted = True

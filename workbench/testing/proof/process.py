@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from starlette.requests import Request
 
+from workbench.core.bars import Quote
 from workbench.core.deployment import Mode
 from workbench.core.engine import Decision, Engine, EngineConfig
 from workbench.core.instrument import Instrument
@@ -30,7 +31,7 @@ from workbench.live.runner import Runner
 from workbench.live.system import FeedWatch, LiveSystem
 from workbench.live.webhook import AlertDoor
 from workbench.storage.ledger import DayLedger
-from workbench.testing.proof.disk import Disk, DiskJournal, NoTape
+from workbench.testing.proof.disk import Disk, DiskJournal, Tape
 from workbench.testing.proof.market import CALENDAR, CHARGES, DAY
 from workbench.testing.proof.venue import Asked
 
@@ -108,8 +109,8 @@ class Process:
     disk : Disk
     clock : ToldClock
     notices : Notices
-    on_entry, on_decision : callable
-        See each journal entry as it is handed over, and each decision with its message.
+    on_entry, on_decision, on_quote : callable
+        See each journal entry as it is handed over, each decision with its message, each quote that led to nothing.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Process:
         notices: Notices,
         on_entry: Callable[[JournalEntry], None],
         on_decision: Callable[[Message, Decision], None],
+        on_quote: Callable[[Quote], None],
     ) -> None:
         self.clock, self.lanes = clock, HandLanes()
         self.journal = DiskJournal(disk, on_entry)
@@ -128,7 +130,7 @@ class Process:
         self.runner = Runner(
             make_engine=lambda: Engine(config),
             journal=self.journal,
-            tape=NoTape(),
+            tape=Tape(on_quote),
             ledger=DayLedger(CHARGES),
             lanes=cast(OrderLanes, self.lanes),
             feed=NoFeed(),

@@ -189,8 +189,8 @@ class Promptness:
         """Some seconds into a minute the stop stands where the trail of the minute before asks for it."""
         trail, high, average = begun.plan.exits.trail, watched.last_minute_high, self._average(position_id)
         is_due = self.venue.now.second == SOON_S + 6 and self.rested > 60 + SOON_S
-        if trail is None or high is None or not triggers or not is_due:
-            return
+        if trail is None or high is None or not triggers or not is_due or high <= average:
+            return  # a trail begins to move with the first price above the entry
         if trail.after is not None and high - average < trail.after.rupees(average):
             return
         step = TICK if trail.step is None else trail.step.rupees(average)

@@ -101,46 +101,45 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
     return Scenario(
         seed=seed,
         deployments=deployments if rng.random() < 0.7 else deployments[:1],
-        limits=_limits(rng),
+        limits=_limits(seed, rng),
         faults=faults,
         deaths=tuple(
             Death(count=count, stage=rng.choice(DEATH_STAGES)) for count in sorted(rng.sample(range(1, 120), deaths))
         ),
         is_night=is_night,
         slow_disk=rng.choice([0.0, 0.0, 0.1]),
-        alerts=rng.choice([0.08, 0.15, 0.25]),
-        signals=rng.choice([0.05, 0.1]),
+        alerts=rng.choice([0.1, 0.2, 0.35]),
+        signals=rng.choice([0.05, 0.15]),
     )
 
 
-def _limits(rng: random.Random) -> Limits:
-    """Draw the account's limits; each is set in few seeds, so that days are not idle."""
+THEMES: tuple[dict[str, Any], ...] = (
+    {},
+    {"max_open_premium": Decimal(30_000)},
+    {"max_lots_per_entry": 2, "max_open_lots": 3},
+    {"max_positions_per_symbol": 1},
+    {"max_entries_per_minute": 2},
+    {"cooling_off_minutes": 2},
+    {"max_spread_pct": Decimal(1)},
+    {"min_depth_pct": Decimal(50)},
+    {"max_price_gap_pct": Decimal("0.03")},
+    {"min_premium": Decimal(118), "max_premium": Decimal(124)},
+    {"no_entry_windows": ((time(10, 14), time(10, 15)), (time(9, 15, 20), time(9, 15, 40)))},
+    {"max_trades_per_day": 3},
+    {"max_daily_loss": Decimal(1_500), "capital": Decimal(10_000_000)},
+)
+"""Limits of which each is set in every so many seeds; a prime number of them, so that all meet all else."""
 
-    def now_and_then(*choices: Any) -> Any:
-        return rng.choice(choices) if rng.random() < 0.12 else None
 
+def _limits(seed: int, rng: random.Random) -> Limits:
     loose = Limits(
         capital=rng.choice([Decimal(1_000_000), Decimal(10_000_000), Decimal(10_000_000)]),
-        max_trades_per_day=rng.choice([3, 50, 50]),
-        max_daily_loss=Decimal(rng.choice([2_000, 500_000, 500_000])),
+        max_trades_per_day=60,
+        max_daily_loss=Decimal(rng.choice([3_000, 500_000, 500_000])),
         needs_funds=rng.random() < 0.5,
+        no_entry_after=time(10, 15, 30) if rng.random() < 0.05 else None,
     )
-    return replace(
-        loose,
-        min_premium=now_and_then(Decimal(110)),
-        max_premium=now_and_then(Decimal(130)),
-        max_open_premium=now_and_then(Decimal(30_000), Decimal(60_000)),
-        max_lots_per_entry=now_and_then(2, 5),
-        max_open_lots=now_and_then(5, 8),
-        max_positions_per_symbol=now_and_then(1),
-        max_entries_per_minute=now_and_then(2, 3),
-        cooling_off_minutes=now_and_then(1, 2),
-        max_spread_pct=now_and_then(Decimal(1)),
-        min_depth_pct=now_and_then(Decimal(50)),
-        max_price_gap_pct=now_and_then(Decimal("0.05")),
-        no_entry_after=now_and_then(time(10, 15, 30)),
-        no_entry_windows=((time(10, 14), time(10, 15)),) if rng.random() < 0.1 else (),
-    )
+    return replace(loose, **THEMES[seed % len(THEMES)])
 
 
 def _deployment(name: str, rng: random.Random, *, is_night: bool) -> Deployment:

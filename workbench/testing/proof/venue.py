@@ -172,7 +172,7 @@ class Venue:
         for key in self.prices:
             step = Decimal(self.rng.randint(-30, 30)) * TICK
             if self.rng.random() < self.faults.gap:
-                step *= 12
+                step *= self.rng.choice([12, 25])
             self.prices[key] = max(Decimal(2), self.prices[key] + step)
             price = self.prices[key]
             bid = Decimal(0) if self.nobody_bids else price - TICK
