@@ -66,6 +66,7 @@ def test_r2_a_throttled_stop_comes_again_after_a_pause_and_is_no_failure_of_the_
     assert stand.position.exit_reason == ""
     assert alarms(stand) == []
     stand.answer(stand.ticket("S"))
+    stand.update(stand.ticket("S"))
     assert stand.position.protection is Protection.AT_BROKER
 
 

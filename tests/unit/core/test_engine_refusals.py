@@ -16,7 +16,7 @@ from workbench.core.messages import (
     WriteKind,
 )
 from workbench.core.order import OrderState, OrderTicket
-from workbench.core.position import PositionState
+from workbench.core.position import PositionState, Protection
 
 
 def refuse(stand: Stand, ticket: OrderTicket) -> None:
@@ -130,3 +130,32 @@ def test_r9_an_order_that_does_not_reach_the_exchange_is_looked_for_and_told_onc
     assert stand.of(TakeSnapshot)
     assert stand.book.orders[stuck.correlation_id].state is OrderState.ACCEPTED
     assert len(stand.tickets(letter)) == 1
+
+
+def test_r9_a_stop_in_transit_counts_as_pending_until_the_brokers_book_shows_it() -> None:
+    stand = Stand()
+    stand.entered()
+    stop = stand.ticket("S")
+    stand.answer(stop)
+    stand.update(stop, state=OrderState.ACCEPTED)
+    stand.wait(20)
+    # It may reach the exchange yet: a second order beside it could sell twice.
+    assert (stand.position.protection, stand.position.exit_reason) == (Protection.PENDING, "")
+    assert len(stand.tickets("S")) == 1
+    assert stand.tickets("X") == []
+    entry = stand.ticket("E")
+    stand.snapshot(stand.row(entry, entry.quantity, 120), stand.row(stop), held={CALL: entry.quantity})
+    stand.wait(1)
+    assert stand.position.protection is Protection.AT_BROKER
+    assert stand.reborn().positions == stand.book.positions
+
+
+def test_r13_a_stop_that_is_refused_in_transit_was_never_told_to_protect() -> None:
+    stand = Stand()
+    stand.entered()
+    stop = stand.ticket("S")
+    stand.answer(stop)
+    assert stand.position.protection is Protection.PENDING
+    stand.update(stop, state=OrderState.REJECTED, reason="circuit")
+    assert len(stand.tickets("S")) == 2
+    assert any("no stop at the broker" in each.text for each in stand.of(Notify))

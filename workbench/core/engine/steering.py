@@ -25,7 +25,7 @@ from workbench.core.messages import (
     Unsubscribe,
 )
 from workbench.core.money import ZERO
-from workbench.core.order import Order, Purpose
+from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
 from workbench.core.structure import sold_beside
@@ -263,7 +263,9 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
             return
         if not sending.asked_lately(turn, resting):
             sending.change(turn, resting, terms, Purpose.STOP)
-    _set_protection(turn, position, Protection.AT_BROKER)
+    # The broker's receipt alone is no stop yet: the exchange can still refuse what is in transit.
+    in_transit = resting.state is OrderState.ACCEPTED
+    _set_protection(turn, position, Protection.PENDING if in_transit else Protection.AT_BROKER)
 
 
 def press(turn: Turn, position: Position, resting: Order | None) -> None:
