@@ -203,6 +203,20 @@ def settle(args: argparse.Namespace) -> int:
     return _print(args, _client().post("/api/settlement", body))
 
 
+def backup(args: argparse.Namespace) -> int:
+    """``workbench backup``."""
+    from workbench.bootstrap.backing_up import backup as take
+
+    return _print(args, take(data_dir(), Path(args.to) if args.to else None))
+
+
+def restore(args: argparse.Namespace) -> int:
+    """``workbench restore``."""
+    from workbench.bootstrap.backing_up import restore as put_back
+
+    return _print(args, put_back(data_dir(), Path(args.file)))
+
+
 def export(args: argparse.Namespace) -> int:
     """``workbench export``."""
     from workbench.bootstrap.reporting import export as export_day

@@ -66,14 +66,25 @@ def take_backup(data: Path, now: datetime, to: Path | None = None) -> Path:
     journals = _journals(data / "journal")
     if not journals:
         raise BadInput(f"there is no journal in {data / 'journal'} to back up; set WORKBENCH_DATA to the data folder")
-    folder = to or data / FOLDER
+    lock = FileLock(str(data / "journal" / ENGINE_LOCK))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _copies(journals, to or data / FOLDER, now, in_use=True)
+    try:
+        return _copies(journals, to or data / FOLDER, now, in_use=False)
+    finally:
+        lock.release()
+
+
+def _copies(journals: Sequence[Path], folder: Path, now: datetime, *, in_use: bool) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"journal-{now:%Y%m%dT%H%M%S}.zip"
     part, scratch = target.with_suffix(".part"), target.with_suffix(".db")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for journal in journals:
-                copy_database(journal, scratch)
+                copy_database(journal, scratch, in_use=in_use)
                 _check(scratch)
                 archive.write(scratch, journal.name)
             body = {"taken_at": now.isoformat(), "schema": SCHEMA_VERSION, "files": [each.name for each in journals]}

@@ -139,11 +139,19 @@ def named(error: DatabaseError | ValueError, path: Path) -> WorkbenchError:
     return CorruptData(_broken(path, str(cause)))
 
 
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database that may be in use, as it stands at one moment; the target appears whole or not at all."""
+def copy_database(source: Path, target: Path, *, in_use: bool = False) -> None:
+    """Copy a database as it stands at one moment; the target appears whole or not at all.
+
+    Parameters
+    ----------
+    source, target : Path
+    in_use : bool
+        Another process writes it: it is opened for reading only, so that there is one writing connection as ever.
+    """
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source, timeout=BUSY_S)) as old, closing(sqlite3.connect(part)) as new:
+    address = f"file:{source.resolve().as_posix()}" + ("?mode=ro" if in_use else "")
+    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_S)) as old, closing(sqlite3.connect(part)) as new:
         old.backup(new)
     part.chmod(0o600)
     part.replace(target)
