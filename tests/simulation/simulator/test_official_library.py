@@ -45,7 +45,7 @@ def dhan(context: Any) -> Iterator[Any]:
     context.get_dhan_http().session.close()
 
 
-def eventually(condition: Callable[[], Any], timeout_s: float = 5.0) -> Any:
+def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     until = time.monotonic() + timeout_s
     while not (found := condition()) and time.monotonic() < until:
         time.sleep(0.01)
@@ -158,8 +158,12 @@ def test_profile_kill_switch_and_renewal(sim: RunningSimulator, dhan: Any) -> No
     assert login.user_profile(sim.token)["dhanClientId"] == sim.client_id
     assert login.renew_token(sim.token)["accessToken"] == sim.token
     assert dhan.status_kill_switch()["data"]["killSwitchStatus"] == "DEACTIVATE"
+    option = sim.option(steps=4)
+    resting = dhan.place_order(option.security_id, "NSE_FNO", "BUY", option.lot, "LIMIT", "INTRADAY", 0.05)["data"]
+    assert eventually(lambda: dhan.get_order_by_id(resting["orderId"])["data"][0]["orderStatus"] == "PENDING")
     busy = dhan.kill_switch("activate")
-    assert busy["status"] == "failure"  # a position is open
+    assert busy["status"] == "failure"  # an order rests
+    assert dhan.cancel_order(resting["orderId"])["status"] == "success"
 
 
 def test_streams_ticker_quote_and_full(sim: RunningSimulator, context: Any) -> None:
@@ -188,7 +192,7 @@ def test_streams_ticker_quote_and_full(sim: RunningSimulator, context: Any) -> N
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
     assert eventually(lambda: set(seen) == kinds), f"only {set(seen)}"
-    assert done.wait(5)
+    assert done.wait(20)
     thread.join(5)
     assert seen["Quote Data"]["security_id"] == int(option.security_id)
     assert seen["Quote Data"]["LTP"] == f"{sim.quote(option).last:.2f}"
