@@ -37,7 +37,7 @@ from workbench.testing.proof.faults import Faults
 from workbench.testing.proof.gatekeeper import Gatekeeper
 from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT, at, listings, session_of
 from workbench.testing.proof.oracle import BrokenPromise, Measures, Oracle, Written, promise
-from workbench.testing.proof.process import Notices, Process, ToldClock
+from workbench.testing.proof.process import Eyes, Notices, Process, ToldClock
 from workbench.testing.proof.promptness import Promptness
 from workbench.testing.proof.scenario import SECONDS, Scenario
 from workbench.testing.proof.venue import Venue
@@ -308,9 +308,7 @@ class Day:
             disk=self.disk,
             clock=self.clock,
             notices=self.notices,
-            on_entry=on_entry,
-            on_decision=on_decision,
-            on_quote=on_quote,
+            eyes=Eyes(on_entry, on_decision, on_quote),
         )
         life.append(process)
         return process

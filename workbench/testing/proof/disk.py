@@ -22,10 +22,12 @@ class Disk:
         self.entries: list[str] = []
         self.alerts: set[str] = set()
         self.opened = 0
+        self._read: list[JournalEntry] = []
 
     def read(self, first: int = 0) -> list[JournalEntry]:
         """Give the entries from that place on, as a fresh process reads them."""
-        return [_read(line) for line in self.entries[first:]]
+        self._read += [_read(line) for line in self.entries[len(self._read) :]]
+        return self._read[first:]
 
 
 class DiskJournal:

@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
@@ -100,6 +101,15 @@ class NoFeed:
         """Nothing to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What looks at a life: each journal entry as it is handed over, each decision with its message, each idle quote."""
+
+    on_entry: Callable[[JournalEntry], None]
+    on_decision: Callable[[Message, Decision], None]
+    on_quote: Callable[[Quote], None]
+
+
 class Process:
     """One life.
 
@@ -109,8 +119,7 @@ class Process:
     disk : Disk
     clock : ToldClock
     notices : Notices
-    on_entry, on_decision, on_quote : callable
-        See each journal entry as it is handed over, each decision with its message, each quote that led to nothing.
+    eyes : Eyes
     """
 
     def __init__(
@@ -120,17 +129,15 @@ class Process:
         disk: Disk,
         clock: ToldClock,
         notices: Notices,
-        on_entry: Callable[[JournalEntry], None],
-        on_decision: Callable[[Message, Decision], None],
-        on_quote: Callable[[Quote], None],
+        eyes: Eyes,
     ) -> None:
         self.clock, self.lanes = clock, HandLanes()
-        self.journal = DiskJournal(disk, on_entry)
+        self.journal = DiskJournal(disk, eyes.on_entry)
         seq = len(disk.entries)
         self.runner = Runner(
             make_engine=lambda: Engine(config),
             journal=self.journal,
-            tape=Tape(on_quote),
+            tape=Tape(eyes.on_quote),
             ledger=DayLedger(CHARGES),
             lanes=cast(OrderLanes, self.lanes),
             feed=NoFeed(),
@@ -138,7 +145,7 @@ class Process:
             notifier=notices,
             first_seq=seq + 1,
         )
-        self.runner.listeners.append(on_decision)
+        self.runner.listeners.append(eyes.on_decision)
         self.watch = FeedWatch(STALE_AFTER_S, monotonic=clock.monotonic)
         self.watch.feed_state(True, "")
         self.watch.saw_quote(clock.monotonic())

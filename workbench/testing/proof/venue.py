@@ -118,6 +118,8 @@ class Venue:
     settled: dict[str, Decimal] = field(default_factory=dict)
     _post: list[tuple[datetime, int, str, Message | Asked]] = field(default_factory=list)
     _count: int = 0
+    _by_position: dict[str, list[Resting]] = field(default_factory=dict)
+    _hand: list[Resting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.prices = {each.key: Decimal(120) for each in (CALL, PUT)}
@@ -126,14 +128,15 @@ class Venue:
 
     def of(self, position_id: str) -> list[Resting]:
         """Orders of one position, by the engine's own name for it."""
-        return [each for each in self.orders.values() if each.ticket.position_id == position_id and not each.hand]
+        return self._by_position.get(position_id, [])
 
     def held(self, position_id: str) -> int:
         """Units of a position, counted in the direction of its entry; what was settled is not held."""
         if position_id in self.settled:
             return 0
-        sign = {Purpose.ENTRY: 1}
-        return sum(sign.get(each.ticket.purpose, -1) * each.filled for each in self.of(position_id))
+        return sum(
+            each.filled if each.ticket.purpose is Purpose.ENTRY else -each.filled for each in self.of(position_id)
+        )
 
     def resting_exits(self, position_id: str) -> list[Resting]:
         """Orders that could still leave a position."""
@@ -143,7 +146,7 @@ class Venue:
 
     def position_ids(self) -> list[str]:
         """Positions that ever had an order here, oldest first."""
-        return list(dict.fromkeys(each.ticket.position_id for each in self.orders.values() if not each.hand))
+        return list(self._by_position)
 
     def net(self) -> dict[Key, int]:
         """Net units by instrument, a person's trades counted in."""
@@ -151,7 +154,7 @@ class Venue:
 
     def by_hand(self) -> dict[Key, int]:
         """Net units that a person traded."""
-        return _net([each for each in self.orders.values() if each.hand])
+        return _net(self._hand)
 
     def value_of(self, position_id: str) -> Decimal:
         """Rupees that a position brought (above zero) or cost so far."""
@@ -253,6 +256,7 @@ class Venue:
         order.last_price = self.prices[instrument.key]
         order.value = order.last_price * order.filled
         self.orders[order.order_id] = order
+        self._hand.append(order)
         self._tell(order)
         return f"{side.value} {ticket.quantity} {instrument.name}"
 
@@ -329,6 +333,7 @@ class Venue:
         if self.rng.random() < self.faults.rejected_later:
             order.dies_at = self.now + timedelta(seconds=1)
         self.orders[order.order_id] = order
+        self._by_position.setdefault(ticket.position_id, []).append(order)
         if not unknown:
             self._answer(
                 WriteKind.PLACE,
