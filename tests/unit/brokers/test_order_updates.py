@@ -274,3 +274,28 @@ def test_s4_a_half_open_socket_is_found_by_its_ping_and_made_again() -> None:
     states = asyncio.run(scenario())
     assert [up for up, _ in states[:3]] == [True, False, True]
     assert "ping timeout" in states[1][1]
+
+
+def test_r7_a_renewed_token_before_a_closed_door_is_no_storm_of_logins() -> None:
+    async def attempts() -> int:
+        knocks: list[int] = []
+
+        async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            knocks.append(1)
+            writer.write(b"HTTP/1.1 503 no\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            updates = DhanOrderUpdates(f"ws://127.0.0.1:{port}", "1000000001", TOKEN, backoff_s=(60.0, 60.0))
+            task = asyncio.create_task(updates.run(lambda _: None, lambda _up, _why: None))
+            await until(lambda: len(knocks) == 1)
+            updates.renew_token("another-token")
+            await until(lambda: len(knocks) >= 2)
+            await asyncio.sleep(0.3)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return len(knocks)
+
+    assert asyncio.run(attempts()) == 2

@@ -143,6 +143,8 @@ class DhanOrderUpdates:
 
     async def _session(self, on_order: Callable[[BrokerOrder], None], on_state: Callable[[bool, str], None]) -> str:
         is_loopback = urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
+        # Before the connecting, which may fail: a renewal that no login has taken must not end every pause at once.
+        self._renewed.clear()
         async with connect(
             self.url,
             compression=None,
@@ -153,7 +155,6 @@ class DhanOrderUpdates:
             logger=_wire_log,
             proxy=None if is_loopback else True,
         ) as socket:
-            self._renewed.clear()
             await self._log_in(socket)
             self.connected = True
             on_state(True, "")
