@@ -191,6 +191,17 @@ def test_r2_repeated_refusals_pause_for_longer_and_longer_and_exits_keep_trying(
     assert max(exits) <= EXIT_PATIENCE_S + 0.01
 
 
+def test_r2_exits_that_are_refused_for_an_hour_are_still_only_held_up_for_their_bound() -> None:
+    time = Time()
+    pace = pace_of(time)
+    for _ in range(2400):
+        began = time.now
+        pace.exit_turn()
+        assert time.now - began <= EXIT_PATIENCE_S
+        time.sleep(0.01)
+        pace.refused(Bucket.ORDERS, sent_at=time.now)
+
+
 def test_r2_refusals_of_requests_that_were_under_way_together_count_once() -> None:
     time = Time()
     pace = pace_of(time)

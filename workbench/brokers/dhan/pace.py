@@ -38,6 +38,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 1.0, 60.0, 300.0
 _HALVED_S = 60.0
 _EXIT_PAUSE_S = 0.25
 _SHORT_WINDOW_S = 60.0
+# Every pause has reached its longest long before; two to the power of all refusals would be no number any more.
+_MOST_LEVELS = 16
 
 
 class Bucket(StrEnum):
@@ -286,7 +288,7 @@ class _Counter:
         """Pause and halve; gives the pause in seconds, 0 for a refusal that was under way with the last one."""
         if sent_at <= self._refused_at:
             return 0.0
-        self._level = self._level + 1 if now < self._halved_until else 1
+        self._level = min(self._level + 1, _MOST_LEVELS) if now < self._halved_until else 1
         pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self._level - 1), _LONGEST_PAUSE_S) / self._scale
         if retry_after_s is not None:
             pause_s = min(max(retry_after_s, pause_s), _LONGEST_RETRY_AFTER_S)
