@@ -20,7 +20,7 @@ ROOT = str(Path(__file__).resolve().parents[2])
 if ROOT not in sys.path:  # Streamlit runs this file as a script, from wherever it was started
     sys.path.insert(0, ROOT)
 
-from apps.control import buttons, shapes, view, words  # noqa: E402
+from apps.control import buttons, killing, shapes, view, words  # noqa: E402
 from apps.control.client import Answer, Engine, Reply  # noqa: E402
 from apps.control.words import Tone, coloured  # noqa: E402
 
@@ -115,6 +115,20 @@ def _switches(shown: shapes.Screen) -> None:
         st.markdown(f"Leaves {count} position(s) at the market now." if count else "No position is shown; leaves any.")
         label = f"YES, FLATTEN {count} NOW" if count else "YES, FLATTEN"
         st.button(label, key="flatten_yes", on_click=_flatten, width="stretch")
+    _kill_switch(shown)
+
+
+def _kill_switch(shown: shapes.Screen) -> None:
+    ordered = st.session_state.setdefault("killed", 0)
+    with st.popover("KILL", key=f"kill-{ordered}", width="stretch"):
+        st.markdown(killing.WHAT_IT_DOES)
+        sure = not shown.is_live or st.checkbox("LIVE: I am done trading for today", key=f"kill_sure_{ordered}")
+        st.button("YES, KILL", key="kill_yes", disabled=not sure, on_click=_kill, width="stretch")
+
+
+def _kill() -> None:
+    st.session_state["killed"] += 1  # another key closes the question
+    _remember(engine().kill(), "Kill switch ordered: see how far it is")
 
 
 def _flatten() -> None:

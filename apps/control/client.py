@@ -107,6 +107,15 @@ class Engine:
         """Give one of the orders halt, resume, flatten."""
         return self._call("POST", f"/api/{command}", {"reason": "control app", "who": "control app"})
 
+    def kill(self) -> Answer:
+        """Order the kill switch: ask, and bring the word of the answer back at once; the person was asked before."""
+        asked = self._call("POST", "/api/kill/ask", {})
+        if not isinstance(asked, Reply):
+            return asked
+        nonce = str(asked.body.get("nonce", "")) if isinstance(asked.body, Mapping) else ""
+        body = {"nonce": nonce, "reason": "control app", "who": "control app"}
+        return self._call("POST", "/api/kill", body)
+
     def seen(self, number: int) -> Answer:
         """Say that a person has seen an alarm."""
         return self._call("POST", f"/api/alarms/{number}/seen", {"who": "control app"})

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.control import words
+from apps.control.killing import kill_banner
 from apps.control.shapes import (
     AlarmLine,
     AlertLine,
@@ -114,7 +115,14 @@ def _countdown(phase: Json, point: str, label: str) -> Figure:
 
 def banners(status: Json, orders: Sequence[Json] = ()) -> tuple[Banner, ...]:
     """What must be seen before everything else, the worst first."""
-    found = [_naked(status), _frozen(status), _faults(status), *_unknown_orders(orders), _feed(status)]
+    found = [
+        _naked(status),
+        kill_banner(status),
+        _frozen(status),
+        _faults(status),
+        *_unknown_orders(orders),
+        _feed(status),
+    ]
     if not status.get("ready"):
         reason = plain(status.get("reason") or "no reason given")
         found.append(

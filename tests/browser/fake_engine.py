@@ -37,6 +37,17 @@ class FakeEngine:
         """Close what is held."""
         self.status["positions"] = []
 
+    def kill(self) -> None:
+        """Begin the kill switch; it waits for the account to be flat."""
+        self.status["halted"], self.status["halt_reason"] = True, "kill switch"
+        steps = [("halt", "done"), ("flatten", "done"), ("verify", "running"), ("broker", "waiting")]
+        self.status["kill"] = {
+            "state": "running",
+            "who": "control app",
+            "steps": [{"step": name, "state": state, "text": "", "at": None} for name, state in steps],
+            "must_do": "",
+        }
+
     def read(self, path: str) -> tuple[int, Any]:
         """Answer a GET."""
         if path == "/api/status":
@@ -58,6 +69,10 @@ class FakeEngine:
             ]
         if path == "/api/flatten":
             self.go_flat()
+        if path == "/api/kill/ask":
+            return 200, {"nonce": "word", "good_for_s": 30}
+        if path == "/api/kill":
+            self.kill()
         if path == "/api/manual":
             return 200, {"status": "accepted", "fate": "entered", "gate": "", "reason": "BUY 50 NIFTY near 104.35"}
         return 200, {"status": "done"}

@@ -67,6 +67,35 @@ def test_halt_reaches_the_engine_once_and_becomes_resume(page: Page, engine: Fak
     assert engine.wrong_tokens == 0
 
 
+def test_kill_asks_once_more_brings_the_engine_s_word_back_and_shows_how_far_it_is(
+    page: Page, engine: FakeEngine
+) -> None:
+    page.get_by_role("button", name=re.compile("^KILL")).click()
+    sure = page.get_by_role("button", name="YES, KILL")
+    expect(sure).to_be_enabled()
+    assert engine.ordered == []
+    sure.click()
+    expect(page.get_by_text("waiting until the broker shows a flat account")).to_be_visible()
+    assert [path for path, _ in engine.ordered] == ["/api/kill/ask", "/api/kill"]
+    assert engine.ordered[1][1]["nonce"] == "word"
+    engine.status["kill"]["state"] = "failed"
+    engine.status["kill"]["steps"][2] |= {"state": "failed", "text": "not flat after 60 s: order 7 rests"}
+    engine.status["kill"]["must_do"] = "Close what is named in the broker's own app"
+    expect(page.get_by_text("KILL SWITCH NOT DONE")).to_be_visible(timeout=5_000)
+    expect(page.get_by_text("order 7 rests")).to_be_visible()
+
+
+def test_w21_in_live_the_kill_switch_needs_a_tick_before_its_yes(page: Page, engine: FakeEngine) -> None:
+    engine.status["mode"] = "live"
+    expect(page.get_by_text("LIVE", exact=True)).to_be_visible(timeout=5_000)
+    page.get_by_role("button", name=re.compile("^KILL")).click()
+    sure = page.get_by_role("button", name="YES, KILL")
+    expect(sure).to_be_disabled()
+    page.get_by_text("LIVE: I am done trading for today").click()
+    expect(sure).to_be_enabled()
+    assert engine.ordered == []
+
+
 def test_flatten_asks_once_more_and_then_reaches_the_engine(page: Page, engine: FakeEngine) -> None:
     page.get_by_role("button", name=FLATTEN).click()
     sure = page.get_by_role("button", name="YES, FLATTEN 1 NOW")
