@@ -29,11 +29,14 @@ from workbench.bootstrap.practice import PracticeVenue, limits_of, show
 from workbench.bootstrap.reporting import exporter
 from workbench.bootstrap.venue import Host, Moved, Mover, Venue, until
 from workbench.bootstrap.venues import make_venue
+from workbench.brokers.dhan.login_wire import LoginRefused
+from workbench.brokers.dhan.token_store import NoKeyring
+from workbench.brokers.dhan.token_ways import NoWay
 from workbench.config import Config, data_dir, load
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment
 from workbench.core.engine import Engine, EngineConfig
-from workbench.core.errors import BadInput, BrokerUnavailable
+from workbench.core.errors import BadInput, BrokerUnavailable, UnknownFact
 from workbench.core.legs import Listings
 from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
 from workbench.data.dhan_history import DhanHistory
@@ -48,7 +51,7 @@ from workbench.live.schedule import DaySchedule
 from workbench.live.server import ApiServer, catch_end
 from workbench.live.signal_source import SignalSource
 from workbench.live.startup import StartUp, StartUpError
-from workbench.live.supervise import clear_latch, read_latch
+from workbench.live.supervise import REFUSED, clear_latch, read_latch
 from workbench.live.system import MARKET, FeedWatch, LiveSystem
 from workbench.reference import calendar, charge_table
 from workbench.storage.backup import ENGINE_LOCK
@@ -59,6 +62,9 @@ log = logging.getLogger("workbench.engine")
 
 LOOK_EVERY_S = 10.0
 """Real seconds between two regular looks at the broker's orders, positions and funds."""
+
+NEEDS_A_PERSON = (BadInput, UnknownFact, LoginRefused, NoWay, NoKeyring)
+"""Why a start is refused for good: starting again would change nothing. A broker that is away may be back soon."""
 
 
 class EngineProcess:
@@ -83,7 +89,7 @@ class EngineProcess:
         self.tasks: list[asyncio.Task[Any]] = []
         self.folder_lock = FileLock(str(data / "journal" / ENGINE_LOCK))
         self.client_lock: FileLock | None = None
-        self.instance = safekeeping.instance_of(self.venue.mode)
+        self.instance = safekeeping.new_instance()
 
     async def run(self) -> int:
         """Start, serve until told to end, and leave everything in order."""
@@ -101,7 +107,7 @@ class EngineProcess:
         except StartUpError as error:
             show(str(error))
             await self._end()
-            return 1
+            return REFUSED if isinstance(error.__cause__, NEEDS_A_PERSON) else 1
         gc.freeze()
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
@@ -125,6 +131,7 @@ class EngineProcess:
     # --- the eight steps ----------------------------------------------------------------------------------------
 
     async def _config(self) -> str:
+        self.client_lock = safekeeping.client_lock(self.venue.mode, self.config)
         self.deployments = promoted.limited(self.venue.choose(), self.data, self.config.risk)
         words = await asyncio.to_thread(self.venue.begin)
         self.clock = self.venue.clock

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import logging
 import secrets
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from workbench.core.session import IST
 from workbench.live.clock_watch import LOOK_EVERY_S, ClockWatch
 from workbench.live.foreign import ForeignOrders
 from workbench.live.runner import Runner
-from workbench.live.supervise import set_latch
+from workbench.live.supervise import read_latch, set_latch
 from workbench.live.system import FeedWatch
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.salvage import salvage
@@ -38,9 +39,9 @@ LOCKS = Path(".workbench")
 """Below the user's home: the same for every data folder of this machine."""
 
 
-def instance_of(mode: Mode) -> str:
-    """Give what tells the order ids of this start of a live engine from those of every other one."""
-    return secrets.token_hex(2) if mode is Mode.LIVE else ""
+def new_instance() -> str:
+    """Give what tells the order ids of this start from those of every other one, on whatever machine or old journal."""
+    return secrets.token_hex(2)
 
 
 def client_lock(mode: Mode, config: Config, home: Path | None = None) -> FileLock | None:
@@ -54,8 +55,10 @@ def client_lock(mode: Mode, config: Config, home: Path | None = None) -> FileLoc
     client = config.secrets.dhan_client_id
     if mode is Mode.PRACTICE or client is None:
         return None
-    name = hashlib.sha256(f"{Places.of_environment().rest} {client.get_secret_value()}".encode()).hexdigest()[:16]
-    folder = (home or Path.home()) / LOCKS
+    places = Places.of_environment()
+    name = hashlib.sha256(f"{places.rest} {client.get_secret_value()}".encode()).hexdigest()[:16]
+    # A rehearsal on a simulator leaves nothing in the user's home.
+    folder = (home or (Path(tempfile.gettempdir()) if places.is_simulated else Path.home())) / LOCKS
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder / f"{mode.value}-{name}.lock"))
     try:
@@ -125,8 +128,10 @@ def foreign_orders(runner: Runner, prefix: str, latch_folder: Path) -> ForeignOr
             f"the broker has order {tag}, which bears our mark and is not in our journal: a second engine trades this "
             "account, or the journal is an old copy. Stop the other one, compare positions, then: workbench resume"
         )
-        set_latch(latch_folder, reason)
         runner.notifier.send(Level.ALARM.value, reason)
+        if read_latch(latch_folder) is not None:
+            return  # entries stand already, and the first reason is the one to look at
+        set_latch(latch_folder, reason)
         runner.enqueue(OperatorOrdered(command=Operator.HALT, reason=reason, who="foreign order"))
 
     return ForeignOrders(prefix, lambda: runner.engine.book, found)

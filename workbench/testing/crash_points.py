@@ -34,6 +34,7 @@ class KillPoint(StrEnum):
     CHANGE_ASKED = "change_asked"
     CHANGE_IN_FLIGHT = "change_in_flight"
     FLAT = "flat"
+    TERMINATED = "terminated"
     STARTING = "starting"
     RANDOM = "random"
 
@@ -80,6 +81,7 @@ WAYS = {
     KillPoint.CHANGE_ASKED: Way("exit", _event("OrderChangeAsked")),
     KillPoint.CHANGE_IN_FLIGHT: Way("exit", faults=(_withheld("PUT /orders"),)),
     KillPoint.FLAT: Way("exit", _event("PositionClosed")),
+    KillPoint.TERMINATED: Way("entry", _event("ProtectionChanged", protection="at_broker")),
     KillPoint.STARTING: Way("entry", _submitted("entry")),
     KillPoint.RANDOM: Way("entry"),
 }

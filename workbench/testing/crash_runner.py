@@ -173,14 +173,18 @@ class CrashDay:
 
     def run(self, kills: int) -> CrashReport:
         """Trade, kill, and tell what came of it."""
-        self.engine.start()
-        self.engine.wait_ready()
-        self.valve.let_go(until=FIRST_SECOND)
-        self._wait_held()
+        self.begin()
         for _ in range(kills):
             self._round(self.rng.choice(self.points))
         self._leave_all()
         return self._report()
+
+    def begin(self) -> None:
+        """Start the engine and hold the market some seconds after its open."""
+        self.engine.start()
+        self.engine.wait_ready()
+        self.valve.let_go(until=FIRST_SECOND)
+        self.wait_held()
 
     def close(self) -> None:
         """End the engine and what serves it."""
@@ -195,7 +199,7 @@ class CrashDay:
         way, deployment = WAYS[point], self.rng.choice(self.deployments)
         held = self._direction(deployment)
         if way.needs == "exit" and held is None:
-            self._quietly(deployment, self.rng.choice(("long", "short")))
+            self.quietly(deployment, self.rng.choice(("long", "short")))
             held = self._direction(deployment)
         if way.needs == "exit":
             target = "flat"
@@ -211,7 +215,7 @@ class CrashDay:
         self._kill_and_start(point)
         self._settle(answer, deployment, body)
         self.valve.let_go(seconds=self.rng.randint(8, 20))
-        self._wait_held()
+        self.wait_held()
         self._compare(point)
 
     def _await_point(self, point: KillPoint, way: Way, answer: Future[tuple[int, Any]]) -> None:
@@ -232,7 +236,10 @@ class CrashDay:
         self.missed += point is not KillPoint.RANDOM
 
     def _kill_and_start(self, point: KillPoint) -> None:
-        self.engine.kill()
+        if point is KillPoint.TERMINATED:
+            self.engine.end()
+        else:
+            self.engine.kill()
         died = time.monotonic()
         self.kills += 1
         self.simulator.clear_faults()
@@ -256,19 +263,19 @@ class CrashDay:
         if status == 200:
             self.accepted.append(body["id"])
 
-    def _quietly(self, deployment: Deployment, target: str) -> None:
+    def quietly(self, deployment: Deployment, target: str) -> None:
         """Send an alert without a kill and let it work."""
         body = self._body(deployment, target)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
         self.valve.let_go(seconds=10)
         self._settle(answer, deployment, body)
-        self._wait_held()
+        self.wait_held()
 
     def _leave_all(self) -> None:
         for deployment in self.deployments:
-            self._quietly(deployment, "flat")
+            self.quietly(deployment, "flat")
         self.valve.let_go(seconds=30)
-        self._wait_held()
+        self.wait_held()
         self._compare("the end")
         self.findings["unprotected"] += [
             f"{each}: still held at the end" for each in self.simulator.call(self.guard.net)
@@ -281,7 +288,8 @@ class CrashDay:
             pass
         self.simulator.call(self.guard.look)
 
-    def _wait_held(self) -> None:
+    def wait_held(self) -> None:
+        """Wait until the market is held and the engine has done all that was before."""
         end = time.monotonic() + _PATIENCE_S
         while not (self.valve.is_held and self._has_caught_up()):
             self._look()

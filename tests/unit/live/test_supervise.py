@@ -10,10 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from workbench.live.supervise import Child, Supervisor, clear_latch, read_latch, set_latch
+from workbench.live.supervise import REFUSED, Child, Supervisor, clear_latch, read_latch, set_latch
 
 SLEEPER = "import time\nwhile True: time.sleep(0.05)"
 DIES = "import sys; sys.exit(3)"
+REFUSES = "import sys; sys.exit(2)"
 STUBBORN = """
 import signal, time
 for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
@@ -65,7 +66,7 @@ def test_a_child_that_does_not_listen_is_ended(tmp_path: Path) -> None:
     assert not deaf.is_running
 
 
-def test_a_dead_engine_is_started_again_and_three_deaths_latch_halt(tmp_path: Path) -> None:
+def test_p2_a_dead_engine_is_started_again_and_three_deaths_latch_halt(tmp_path: Path) -> None:
     shown: list[str] = []
     engine = child("engine", DIES, restart=True)
     supervisor = Supervisor([engine], latch_folder=tmp_path, show=shown.append, backoff_s=(0.01, 0.02, 0.03))
@@ -79,6 +80,39 @@ def test_a_dead_engine_is_started_again_and_three_deaths_latch_halt(tmp_path: Pa
     assert any("starting again" in line for line in shown)
 
 
+def test_an_engine_that_refuses_to_start_ends_everything_and_latches_nothing(tmp_path: Path) -> None:
+    market, engine = child("market", SLEEPER), child("engine", REFUSES, restart=True)
+    engine.can_refuse = True
+    supervisor = Supervisor([market, engine], latch_folder=tmp_path, show=lambda _: None, backoff_s=(0.01,))
+    assert supervisor.run() == REFUSED
+    assert (engine.starts, market.is_running) == (1, False)
+    assert supervisor.why == "engine refused to start, for the reason above"
+    assert read_latch(tmp_path) is None
+
+
+def test_an_engine_that_died_and_then_refuses_is_asked_again_and_latches_nothing(tmp_path: Path) -> None:
+    mark = tmp_path / "died"
+    code = f"""
+import pathlib, sys
+mark = pathlib.Path({str(mark)!r})
+code = 2 if mark.exists() else 3
+mark.touch()
+sys.exit(code)
+"""
+    shown: list[str] = []
+    engine = child("engine", code, restart=True)
+    engine.can_refuse = True
+    supervisor = Supervisor([engine], latch_folder=tmp_path, show=shown.append, backoff_s=(0.01,))
+    thread, codes = run_in_thread(supervisor)
+    wait_for(lambda: engine.starts >= 5, 30.0)
+    supervisor.stop()
+    thread.join(10)
+    assert codes == [0]
+    assert any("refuses to start again" in line for line in shown)
+    assert len(engine.deaths) == 1
+    assert read_latch(tmp_path) is None
+
+
 def test_the_death_of_another_child_ends_everything(tmp_path: Path) -> None:
     market, engine = child("market", DIES), child("engine", SLEEPER, restart=True)
     supervisor = Supervisor([market, engine], latch_folder=tmp_path, show=lambda _: None)
@@ -87,7 +121,7 @@ def test_the_death_of_another_child_ends_everything(tmp_path: Path) -> None:
     assert supervisor.why == "market ended with code 3"
 
 
-def test_a_latch_holds_until_a_person_takes_it_away(tmp_path: Path) -> None:
+def test_p2_a_latch_holds_until_a_person_takes_it_away(tmp_path: Path) -> None:
     assert read_latch(tmp_path) is None
     set_latch(tmp_path, "three deaths")
     assert read_latch(tmp_path) == "three deaths"
