@@ -17,7 +17,7 @@ from workbench.brokers.dhan.minting import Minter, TooSoon
 from workbench.brokers.dhan.token_store import NoKeyring, TokenStore
 from workbench.brokers.dhan.token_ways import FoundToken, NoWay, TokenSource, TokenWays
 from workbench.config import Secrets, load
-from workbench.core.errors import BadInput
+from workbench.core.errors import BadInput, WorkbenchError
 from workbench.core.instrument import Segment
 from workbench.core.session import IST, Calendar
 
@@ -148,7 +148,7 @@ def _given_now() -> str | None:
     """Read ``.env`` anew; settings that somebody is just editing give nothing."""
     try:
         return given_token(load().secrets)
-    except BadInput:
+    except (WorkbenchError, OSError, UnicodeDecodeError):
         return None
 
 

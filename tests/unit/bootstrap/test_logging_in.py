@@ -183,3 +183,18 @@ def test_a_token_written_into_the_settings_of_a_running_process_is_found(dhan_he
     assert found is not None and found.value == "written-down"
     (tmp_path / "workbench.yaml").write_text("half: [", encoding="utf-8")
     assert running.elsewhere("ours") is None
+
+
+@pytest.mark.parametrize("half_written", [b"DHAN_ACCESS_TOKEN=caf\xe9", None])
+def test_settings_that_cannot_be_read_just_now_give_no_token_and_no_error(
+    stub: WireStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half_written: bytes | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "workbench.yaml").write_text("", encoding="utf-8")
+    if half_written is None:
+        (tmp_path / "workbench.yaml").write_text("dahn: {}", encoding="utf-8")
+    else:
+        (tmp_path / ".env").write_bytes(half_written)
+    ways = token_ways(Secrets(dhan_client_id=CLIENT), tmp_path, rest=stub.url, auth=stub.url)
+    ways.store = TokenStore(CLIENT, NO_RING)
+    assert ways.elsewhere("present") is None

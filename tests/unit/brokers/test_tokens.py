@@ -36,7 +36,7 @@ class Maker:
 
     def __init__(self, *living: str) -> None:
         self.living = set(living)
-        self.faults: list[BrokerError] = []
+        self.faults: list[BrokerError | OSError] = []
         self.check_faults: list[BrokerError] = []
         self.kept: FreshToken | None = None
         self.asked: list[tuple[str, bool]] = []
@@ -211,6 +211,15 @@ def test_r7_a_failure_alarms_once_and_is_tried_again_with_pauses(stand: Stand) -
     assert len(stand.maker.asked) == 3
     assert len([text for text in stand.loud("alarm") if "could not be renewed" in text]) == 1
     assert keeper.token == "made-3"
+
+
+def test_a_full_disk_ends_a_try_and_not_the_keeper(stand: Stand) -> None:
+    stand.maker.faults = [OSError(28, "No space left on device")]
+    keeper = stand.start(ending(20), living=False)
+    keeper.refused("DH-901")
+    until(lambda: keeper.is_good)
+    assert keeper.token == "made-2"
+    assert [text for text in stand.loud("alarm") if "No space left" in text]
 
 
 def test_dhan_that_cannot_be_asked_makes_no_new_token(stand: Stand) -> None:

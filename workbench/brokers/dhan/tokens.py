@@ -21,7 +21,7 @@ from typing import Protocol
 from workbench.brokers.dhan.login import FreshToken, token_expiry
 from workbench.brokers.dhan.login_wire import LoginRefused
 from workbench.brokers.dhan.minting import TooSoon, is_hopeless
-from workbench.core.errors import BrokerError
+from workbench.core.errors import BrokerError, WorkbenchError
 
 log = logging.getLogger(__name__)
 
@@ -233,7 +233,7 @@ class TokenKeeper:
         except LoginRefused:
             self._replace(is_alive=False)
             return
-        except BrokerError as error:
+        except (WorkbenchError, OSError) as error:
             self._failed(error)
             return
         if self._is_stubborn():
@@ -268,20 +268,21 @@ class TokenKeeper:
         except TooSoon as error:
             self._pause(error.seconds_left)
             self._tell_once("info", str(error))
-        except BrokerError as error:
+        except (WorkbenchError, OSError) as error:
+            # A disk without room cannot note an attempt: that ends this try, and never the thread.
             self._failed(error)
 
     def _look_elsewhere(self) -> None:
         """While a pause lasts: a person who puts down a token is not kept waiting for its end."""
         try:
             found = self._maker.elsewhere(self._token)
-        except BrokerError as error:
+        except (WorkbenchError, OSError) as error:
             log.info("another access token is there, and Dhan cannot be asked about it: %s", error)
             return
         if found is not None:
             self._take(found, _PUT_DOWN)
 
-    def _failed(self, error: BrokerError) -> None:
+    def _failed(self, error: WorkbenchError | OSError) -> None:
         trouble = self._trouble
         trouble.failures += 1
         first, longest = self._keeping.backoff_s
@@ -298,7 +299,7 @@ class TokenKeeper:
             self._ends_at = self._believed(self._maker.check(self._token))
         except LoginRefused as error:
             self.refused(error.said)
-        except BrokerError as error:
+        except (WorkbenchError, OSError) as error:
             log.warning("when the access token ends is not known: %s", error)
 
     def _pause(self, seconds: float) -> None:
