@@ -186,3 +186,11 @@ def test_s9_the_clock_is_compared_with_the_date_of_an_answer(stub: WireStub, ahe
     wall = server + timedelta(seconds=0.5 + ahead_s)
     offset = login.clock_offset_s(wire.server_time, wall, wire.server_time.read_at)
     assert offset == pytest.approx(ahead_s, abs=0.5)
+
+
+@pytest.mark.parametrize("odd", ["an-access-token\u2026", "an-access-\ntoken"])
+def test_i10_a_token_that_no_header_can_carry_is_refused_and_not_shown(stub: WireStub, odd: str) -> None:
+    with pytest.raises(LoginRefused, match="copy it anew") as refused:
+        login.profile_of(LoginWire("1", base_url=stub.url), odd)
+    assert "an-access" not in str(refused.value)
+    assert not stub.requests

@@ -126,6 +126,9 @@ class LoginWire:
         return self._call("get_ip", "the registered addresses", (token,), (token,))
 
     def _call(self, method: str, what: str, arguments: tuple[str, ...], secrets: tuple[str, ...]) -> Any:
+        if not all(each.isascii() and each.isprintable() for each in arguments):
+            # No header can carry it, and the error of whoever tries would show it.
+            raise LoginRefused(what, "it has characters that no access token has; copy it anew, in one line")
         request = _Request(what, (*secrets, self.client_id), self._timeouts_s, self._note_time)
         original = getattr(dhanhq.DhanLogin, method)
 
