@@ -21,7 +21,7 @@ from typing import Protocol
 from workbench.brokers.dhan.login import FreshToken, token_expiry
 from workbench.brokers.dhan.login_wire import LoginRefused
 from workbench.brokers.dhan.minting import TooSoon, is_hopeless
-from workbench.core.errors import BrokerError, WorkbenchError
+from workbench.core.errors import WorkbenchError
 
 log = logging.getLogger(__name__)
 
