@@ -114,7 +114,7 @@ def _children(config: Config, args: argparse.Namespace, market: str, confirmed: 
         children.append(Child(name="simulator", command=[*python, "simulator", "--market", market, *speed], env=env))
     confirm = ["--confirm", confirmed] if confirmed else []
     engine = [*python, "engine", "--mode", args.mode, *confirm]
-    children.append(Child(name="engine", command=engine, env=env, restart=True))
+    children.append(Child(name="engine", command=engine, env=env, restart=True, can_refuse=True))
     if not args.no_panel:
         panel_command = [sys.executable, str(PANEL), "--port", str(config.server.panel_port)]
         children.append(Child(name="control app", command=panel_command, env=env, restart=True))

@@ -1,7 +1,9 @@
 """The parent of `workbench up`: starts simulator, engine and control app, restarts a dead engine, leaves nothing.
 
 Children are plain processes of this Python. An engine that dies is started again with a growing pause; the third death
-within ten real minutes latches HALT: a file that the engine reads at its start and that only a person takes away.
+within ten real minutes latches HALT: a file that the engine reads at its start and that only a person takes away. An
+engine that refuses to start has not died: starting it again would hear the same words. At its first start that ends
+all; later it is asked again and again, for it may hold a position.
 
 Invariants: when the parent ends in any orderly way, no child is left; the latch survives every restart.
 """
@@ -27,6 +29,9 @@ DEATHS_WITHIN_S = 600.0
 BACKOFF_S = (0.5, 2.0, 5.0, 15.0, 30.0)
 LOOK_EVERY_S = 0.1
 """Real seconds between two looks at the children."""
+
+REFUSED = 2
+"""Exit code of a program that will not start and has said why: a person has to do something first."""
 
 PATIENCE_S = 10.0
 """Real seconds that a child has to end by itself before it is ended."""
@@ -72,6 +77,8 @@ class Child:
         Its environment; the parent's without one.
     restart : bool
         Start it again when it dies; else its death ends everything.
+    can_refuse : bool
+        `REFUSED` is no death of it.
     cwd : Path, optional
     """
 
@@ -79,6 +86,7 @@ class Child:
     command: Sequence[str]
     env: Mapping[str, str] | None = None
     restart: bool = False
+    can_refuse: bool = False
     cwd: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     deaths: deque[float] = field(default_factory=deque)
@@ -168,7 +176,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Start all and watch them until the end; gives the exit code of the parent."""
-        failed = False
+        code = 0
         try:
             for child in self.children:
                 if self._stopping:
@@ -179,12 +187,12 @@ class Supervisor:
                 if self._stopping:
                     break  # a Ctrl-C reaches the children too: one that has ended by it is not to be started again
                 for child in self.children:
-                    failed = self._watch(child) or failed
-                if failed:
+                    code = self._watch(child) or code
+                if code:
                     break
         finally:
             self.end_all()
-        return 1 if failed else 0
+        return code
 
     def end_all(self) -> None:
         """End every child, the last started first."""
@@ -194,10 +202,10 @@ class Supervisor:
         for child in reversed(self.children):
             child.end(deadline - time.monotonic())
 
-    def _watch(self, child: Child) -> bool:
-        """Look after one child; True when its death ends everything."""
+    def _watch(self, child: Child) -> int:
+        """Look after one child; gives the parent's exit code when its end ends everything, else 0."""
         if child.is_running:
-            return False
+            return 0
         now = time.monotonic()
         if child.process is not None:
             code = child.process.returncode
@@ -205,11 +213,22 @@ class Supervisor:
             if not child.restart:
                 self.why = f"{child.name} ended with code {code}"
                 self._show(self.why)
-                return True
-            self._died(child, code, now)
+                return 1
+            if child.can_refuse and code == REFUSED:
+                if child.starts == 1:
+                    self.why = f"{child.name} refused to start, for the reason above"
+                    return REFUSED
+                self._refused(child, now)
+            else:
+                self._died(child, code, now)
         if now >= child.start_at:
             child.start()
-        return False
+        return 0
+
+    def _refused(self, child: Child, now: float) -> None:
+        pause = self._backoff[-1]
+        child.start_at = now + pause
+        self._show(f"{child.name} refuses to start again, for the reason above; it is asked again in {pause:g} s")
 
     def _died(self, child: Child, code: int, now: float) -> None:
         child.deaths.append(now)

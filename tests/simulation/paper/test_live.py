@@ -18,6 +18,7 @@ from tests.simulation.paper.running import NAME, SENTENCE, Dhan, Up, deploy, env
 from workbench.core.messages import OrderSubmitted
 from workbench.core.order import Purpose
 from workbench.core.plan import NAMED_PLANS, Distance, Exits
+from workbench.live.supervise import REFUSED, read_latch
 from workbench.simulator.addresses import Addresses
 from workbench.storage.journal import SqliteJournal
 
@@ -140,7 +141,7 @@ def test_a_dry_run_is_refused_while_a_real_position_is_open(tmp_path: Path) -> N
             up.enter()
         (tmp_path / "workbench.yaml").write_text("dhan:\n  dry_run: true\n", encoding="utf-8")
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)
-    assert done.returncode == 1
+    assert done.returncode == REFUSED
     assert "with dry_run no exit would be sent" in done.stdout
 
 
@@ -160,7 +161,7 @@ def _hold(up: Up) -> str:
 def test_live_without_its_sentence_starts_nothing(typed: tuple[str, ...], words: str, tmp_path: Path) -> None:
     deploy(tmp_path / "data", "live")
     done = engine(tmp_path, "http://127.0.0.1:9", *typed)
-    assert done.returncode == 2
+    assert done.returncode == REFUSED
     assert words in done.stderr and SENTENCE in done.stderr
     assert not (tmp_path / "data" / "journal" / "journal-live.db").exists()
 
@@ -169,7 +170,7 @@ def test_an_unregistered_address_stops_live_and_names_the_way_out(tmp_path: Path
     deploy(tmp_path / "data", "live")
     with playing_dhan(ip_allowed=False) as dhan:
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)
-        assert done.returncode == 1
+        assert done.returncode == REFUSED
         assert "live is not started" in done.stdout and "registered address" in done.stdout
         assert "web.dhan.co" in done.stdout
         assert dhan.orders() == []
@@ -179,7 +180,7 @@ def test_a_refused_token_stops_the_start(tmp_path: Path) -> None:
     deploy(tmp_path / "data", "live")
     with playing_dhan(token="another") as dhan:
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)
-    assert done.returncode == 1
+    assert done.returncode == REFUSED
     assert "start-up stopped at login" in done.stdout
     assert "practice-token" not in done.stdout + done.stderr
 
@@ -187,12 +188,26 @@ def test_a_refused_token_stops_the_start(tmp_path: Path) -> None:
 def test_a_deployment_of_alerts_without_a_key_is_refused(tmp_path: Path) -> None:
     deploy(tmp_path / "data", "live", key_sha256="")
     done = engine(tmp_path, "http://127.0.0.1:9", "--confirm", SENTENCE)
-    assert done.returncode == 1
+    assert done.returncode == REFUSED
     assert f"workbench deployments {NAME} --new-key" in done.stdout
 
 
 def test_no_deployment_on_live_is_refused_with_the_way_out(tmp_path: Path) -> None:
     deploy(tmp_path / "data", "practice")
     done = engine(tmp_path, "http://127.0.0.1:9", "--confirm", SENTENCE)
-    assert done.returncode == 1
+    assert done.returncode == REFUSED
     assert "workbench deployments NAME --account live" in done.stdout
+
+
+def test_up_ends_with_the_engines_words_when_its_start_is_refused(tmp_path: Path) -> None:
+    deploy(tmp_path / "data", "live")
+    with playing_dhan(ip_allowed=False) as dhan:
+        up = Up(tmp_path, dhan.proxy.url, "--mode", "live", "--confirm", SENTENCE)
+        try:
+            assert up.process.wait(90) == REFUSED
+        finally:
+            assert up.stop() == []
+    told = up.log.read_text(encoding="utf-8")
+    assert told.count("start-up stopped at login: live is not started") == 1
+    assert "engine refused to start, for the reason above" in told
+    assert read_latch(up.data / "journal") is None

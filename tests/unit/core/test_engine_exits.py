@@ -51,7 +51,6 @@ def test_a_filled_entry_has_its_stop_at_the_broker_at_once() -> None:
     assert (stop.order_type, stop.trigger_price, stop.quantity) == (OrderType.STOP_LIMIT, Decimal("105.00"), 50)
     assert position.protection is Protection.PENDING
     stand.answer(stop)
-    assert stand.position.protection is Protection.PENDING  # received is not yet at the exchange
     stand.update(stop)
     assert stand.position.protection is Protection.AT_BROKER
 
