@@ -4,6 +4,7 @@
 #   make test    everything that CI checks
 #   make prove   the order path by seed, by kills and with planted bugs; results in data/proof
 #   make bench   the speeds that we promise, as JSON lines
+#   make coverage  how much of the product the tests walk through, by branches, with the bounds that we hold
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKED := .venv/.locked
@@ -14,7 +15,7 @@ MANUAL := $(sort $(wildcard notebooks/*.ipynb))
 NOTEBOOKS := $(MANUAL) $(sort $(wildcard notebooks/*/*.ipynb))
 STRIP := --keep-id --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution metadata.widgets"
 
-.PHONY: setup run test prove bench lint types imports stripped unit notebooks strip clean
+.PHONY: setup run test prove bench coverage lint types imports stripped unit notebooks strip clean
 
 setup: $(INSTALLED)
 
@@ -61,6 +62,11 @@ prove: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+coverage: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov=workbench --cov-branch --cov-report=
+	$(BIN)/coverage report --include='workbench/core/*' --fail-under=95
+	$(BIN)/coverage report --include='workbench/live/*,workbench/brokers/*,workbench/storage/*' --fail-under=90
 
 clean:
 	rm -rf .venv build dist workbench.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov .coverage
