@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.outcomes import judge_write, read_list
+from workbench.brokers.dhan.pace import Pace
 from workbench.brokers.dhan.transport import Answer, Endpoint, Fate, Transport
 from workbench.core.errors import BadInput, BrokerUnavailable
 from workbench.core.messages import Outcome
@@ -183,6 +185,19 @@ def test_r7_one_token_is_told_once_until_it_is_good_again_or_another_one(stub: W
     assert len(refusals) == 3
 
 
+def test_r7_a_token_that_one_door_goes_on_to_refuse_is_told_again_and_again_for_its_keeper_to_count(
+    stub: WireStub,
+) -> None:
+    stub.default = lambda _: http(401, error("DH-901", "expired"))
+    client, refusals, now = client_of(stub), list[str](), [1000.0]
+    client.transport.pace = Pace({}, clock=lambda: now[0])
+    client.tell_token_refused(refusals.append)
+    for _ in range(12):
+        client.api.get_order_list()
+        now[0] += 10.0
+    assert len(refusals) == 4
+
+
 def test_r7_an_answer_to_the_former_token_says_nothing_of_the_new_one(stub: WireStub) -> None:
     client, refusals = client_of(stub), list[str]()
     client.tell_token_refused(refusals.append)
@@ -260,6 +275,24 @@ def test_an_idle_connection_is_not_used_again(stub: WireStub) -> None:
     transport.get("/orders")
     transport.get("/orders")
     assert stub.connections == 2
+
+
+def test_a_look_that_keeps_a_lane_warm_holds_up_an_exit_for_a_second_or_two_at_most(stub: WireStub) -> None:
+    stub.default = lambda _: Reply(wait=True)
+    client = DhanClient(stub.url, "1000000001", TOKEN, Endpoint.ORDERS)
+    began = time.monotonic()
+    with client.transport.hurried():
+        assert client.api.get_fund_limits()["answer"].fate is Fate.UNANSWERED
+    assert time.monotonic() - began < 4.0
+
+
+def test_a_connection_that_broke_is_not_called_warm(stub: WireStub) -> None:
+    stub.replies += [http(200, []), Reply(reset=True)]
+    client = client_of(stub)
+    client.api.get_order_list()
+    assert client.transport.idle_left_s > 0
+    place(client)
+    assert client.transport.idle_left_s < 0
 
 
 def test_each_thread_has_a_connection_of_its_own(stub: WireStub) -> None:

@@ -38,10 +38,14 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 5.0
+# A look that only keeps a lane's connection open: an exit may be waiting behind it.
+HURRIED_S = 1.0
 MAX_BODY_BYTES = 32 * 1024 * 1024
 # A read is asked at most so often, and not again when so much time has gone by since it was first asked.
 READ_ATTEMPTS = 3
 RETRY_BUDGET_S = 6.0
+# A token that is refused on and on is told again so often, for its keeper counts.
+TOLD_AGAIN_S = 30.0
 _RETRY_PAUSE_S, _LONGEST_RETRY_PAUSE_S = 0.2, 2.0
 _CHUNK = 65536
 _SHOWN = 200
@@ -70,7 +74,8 @@ class Transport:
         A connection that was idle for longer is not used again: a server closes idle ones, and a request that crosses
         the closing would end unknown. 4 s on this machine (uvicorn closes after 5), else 45 s.
     on_token_refused : callable or None
-        Told once, in the calling thread, when the broker refuses the token that is in use.
+        Told in the calling thread when the broker refuses the token that is in use; of one that it goes on to refuse,
+        once in half a minute.
     """
 
     def __init__(
@@ -92,7 +97,7 @@ class Transport:
         self.idle_limit_s = 4.0 if self._is_loopback else 45.0
         self.pace = pace if pace is not None else Pace.unlimited()
         self.on_token_refused: Callable[[str], None] | None = None
-        self._token_refused = ""
+        self._token_refused, self._told_at = "", float("-inf")
         self._lanes = threading.local()
         self._delays = Delays()
         self.requests = 0
@@ -185,14 +190,17 @@ class Transport:
         if says_too_fast(answer):
             bucket = bucket_of(method, path.split("?", 1)[0])
             self.pace.refused(bucket, sent_at=sent_at, retry_after_s=answer.retry_after_s)
-        if says_token(answer.document) and token == self._token != self._token_refused:
-            # Told once for each token; an answer to a token that was renewed meanwhile says nothing of the new one.
-            self._token_refused = token
+        if says_token(answer.document) and token == self._token and self._is_news(token, sent_at):
+            # An answer to a token that was renewed meanwhile says nothing of the new one.
+            self._token_refused, self._told_at = token, sent_at
             if self.on_token_refused is not None:
                 self.on_token_refused(self._safe(" ".join(error_of(answer.document)[::2]), token))
         elif token == self._token_refused and 200 <= answer.status <= 299:
             self._token_refused = ""  # it was good after all, so that its next refusal is news
         return answer
+
+    def _is_news(self, token: str, at: float) -> bool:
+        return token != self._token_refused or at - self._told_at >= TOLD_AGAIN_S
 
     def _left(self) -> None:
         """Count a read from the moment when it was written to the wire."""
@@ -217,6 +225,9 @@ class Transport:
             "Content-type": "application/json",
             "Accept": "application/json",
         }
+        timeouts_s = self._timeouts_s
+        if getattr(self._lanes, "hurried", False):
+            timeouts_s = min(timeouts_s[0], HURRIED_S), min(timeouts_s[1], HURRIED_S)
         started = time.monotonic()
         self.requests += 1
         try:
@@ -225,17 +236,18 @@ class Transport:
                 self.base_url + path,
                 data=body,
                 headers=headers,
-                timeout=self._timeouts_s,
+                timeout=timeouts_s,
                 allow_redirects=False,
                 stream=True,
             )
             with response:
-                content = self._content(response, started + 2 * self._timeouts_s[1])
+                content = self._content(response, started + 2 * timeouts_s[1])
             if len(token) >= _SECRET_LENGTH:
                 # An error text may repeat the token, and texts end in reasons, logs and the journal.
                 content = content.replace(token.encode(), b"***")
         except (requests.RequestException, HTTPError, OSError) as error:
             session.close()
+            self._lanes.used_at = float("-inf")
             fate = Fate.NOT_SENT if _never_left(error) else Fate.UNANSWERED
             reason = f"{method} {path.split('?', 1)[0]}: {self._safe(_innermost(error), token)}"
             log.warning("%s (%s)", reason, fate.value)
