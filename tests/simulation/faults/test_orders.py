@@ -64,6 +64,41 @@ def test_r13_when_every_stop_is_refused_the_position_is_left_loudly(tmp_path: Pa
         asyncio.run(day(sim))
 
 
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["heard", "deaf"])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("reject", {}),
+        ("lost_reply", {}),
+        ("http_429", {"after": True}),
+        ("http_503", {"after": False}),
+        ("truncated_body", {}),
+        ("stuck_in_transit", {"seconds": 9}),
+    ],
+)
+def test_r13_r1_the_order_that_leaves_a_bare_position_may_fail_as_well(
+    tmp_path: Path, kind: str, options: dict[str, Any], is_deaf: bool
+) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with trading(sim, tmp_path) as it:
+            sim.fault("reject", match="POST /orders", skip=1, count=3)
+            sim.fault(kind, match="POST /orders", skip=4 if kind != "reject" else 1, **options)
+            if is_deaf:
+                sim.fault("updates_dropped", skip=3, count=1000)
+            await it.alert(AlertAction.BULLISH)
+            await it.until(lambda: len(our_orders(sim)) >= 5, "the order that leaves", seconds=90)
+            await it.pass_s(SETTLED_S)
+            assert_books_agree(sim, it)
+            assert it.alarms
+            sim.clear_faults()
+            await it.until(lambda: not net_at_broker(sim) and not it.positions(), "being flat")
+            await it.pass_s(SETTLED_S)
+            assert_flat(sim, it)
+
+    with playing_dhan() as sim:
+        asyncio.run(day(sim))
+
+
 @of_a_new_order
 @pytest.mark.parametrize("seconds", [8, 86_400], ids=["for_a_while", "for_the_day"])
 def test_r9_an_order_that_never_reaches_the_exchange_is_never_taken_for_dead(

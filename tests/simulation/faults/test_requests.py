@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.simulation.faults.moments import MOMENTS, Moment, live_through
-from tests.simulation.faults.rig import LATE_S
+from tests.simulation.faults.books import assert_books_agree, assert_flat, net_at_broker
+from tests.simulation.faults.moments import MANY, MOMENTS, SETTLED_S, Moment, is_protected, live_through
+from tests.simulation.faults.rig import LATE_S, playing_dhan, trading
+from workbench.core.messages import AlertAction
+from workbench.testing.simulator import RunningSimulator
 
 at_each_moment = pytest.mark.parametrize("moment", MOMENTS)
 before_and_after = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -88,3 +93,46 @@ def test_r8_an_address_that_is_not_registered_is_told(tmp_path: Path, moment: Mo
 @at_each_moment
 def test_r1_an_answer_that_comes_late_and_in_time_is_an_answer(tmp_path: Path, moment: Moment) -> None:
     assert live_through(tmp_path, moment, "delay", seconds=0.2).entered
+
+
+@pytest.mark.parametrize("moment", [Moment.STOP, Moment.EXIT])
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("wrong_ip", {}),
+        ("http_503", {}),
+        ("http_503", {"after": True}),
+        ("http_429", {}),
+        ("http_429", {"after": True}),
+        ("html_body", {}),
+        ("reset_before", {}),
+        ("lost_reply", {}),
+    ],
+    ids=["wrong_ip", "503", "503_after", "429", "429_after", "html", "reset", "lost"],
+)
+def test_r3_r8_a_broker_that_answers_no_write_for_a_while_leaves_no_stop_missing_in_silence(
+    tmp_path: Path, moment: Moment, kind: str, options: dict[str, Any]
+) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with trading(sim, tmp_path) as it:
+            if moment is Moment.STOP:
+                for method in ("POST", "PUT", "DELETE"):
+                    sim.fault(kind, match=f"{method} /orders", count=MANY, skip=int(method == "POST"), **options)
+            await it.alert(AlertAction.BULLISH)
+            if moment is Moment.EXIT:
+                await it.until(lambda: is_protected(it), "a stop at the broker")
+                for method in ("POST", "PUT", "DELETE"):
+                    sim.fault(kind, match=f"{method} /orders", count=MANY, **options)
+                await it.alert(AlertAction.TARGET_FLAT)
+            await it.pass_s(25)
+            assert_books_agree(sim, it)
+            sim.clear_faults()
+            await it.pass_s(SETTLED_S)
+            assert_books_agree(sim, it)
+            await it.flatten()
+            await it.until(lambda: not net_at_broker(sim) and not it.positions(), "being flat")
+            await it.pass_s(SETTLED_S)
+            assert_flat(sim, it)
+
+    with playing_dhan() as sim:
+        asyncio.run(day(sim))
