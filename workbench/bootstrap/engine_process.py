@@ -44,6 +44,7 @@ from workbench.live.admin_token import admin_token
 from workbench.live.alerts import AlertDesk
 from workbench.live.api import create_app
 from workbench.live.day import TradingDay, second_hand
+from workbench.live.flat_check import watch_flat
 from workbench.live.kill import KillRun
 from workbench.live.lanes import OrderLanes
 from workbench.live.runner import Runner
@@ -163,6 +164,7 @@ class EngineProcess:
         )
         loop = asyncio.get_running_loop()
         self.tape = Tape(self.data / "tape", self.account_id)
+        await asyncio.to_thread(safekeeping.pack_old_tapes, self.data / "tape", today)
         self.questions = questions_of(self.venue.wires, lambda: self.runner.engine.config.listings)
         lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
         self.runner = Runner(
@@ -241,7 +243,8 @@ class EngineProcess:
         return self._url
 
     async def _schedule(self) -> str:
-        self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self.venue.speed)
+        jobs = {"must_be_flat": self._see_it_flat}
+        self.schedule = DaySchedule(jobs, market_now=self.clock.now, speed=self.venue.speed)
         self.schedule.start()
         return self._plan_day(self.clock.now().date())
 
@@ -308,7 +311,8 @@ class EngineProcess:
         )
         if self.venue.stale_after_s is not None:
             # An option may be quiet for a while; an index in its session is not.
-            self.watch.must_tick((self._index(symbol).key for symbol in self._symbols), self._index_trades)
+            keys = [self._index(symbol).key for symbol in self._symbols]
+            self.watch.must_tick(keys, self._index_trades, lambda: bool(self.runner.engine.book.live_positions()))
         moved = Moved(
             enqueue=self.runner.enqueue,
             drained=self._drained,
@@ -351,6 +355,9 @@ class EngineProcess:
             await asyncio.to_thread(self.space.look)
             # Connections that stand idle are closed: an order must not have to open one.
             await self.runner.lanes.warm_up(lambda _: self.broker.warm())
+
+    async def _see_it_flat(self) -> None:
+        await watch_flat(self.runner, lambda: self.system.market_open)
 
     def _plan_day(self, day: dt.date) -> str:
         session = calendar().session(MARKET, day)

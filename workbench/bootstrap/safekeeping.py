@@ -32,6 +32,7 @@ from workbench.live.system import FeedWatch
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.salvage import salvage
 from workbench.storage.space import Space
+from workbench.storage.tape import archive_old
 
 log = logging.getLogger("workbench.engine")
 
@@ -101,6 +102,14 @@ def _open(path: Path, account_id: str, today: dt.date) -> tuple[SqliteJournal, d
     except BaseException:
         journal.close()
         raise
+
+
+def pack_old_tapes(folder: Path, today: dt.date) -> None:
+    """Pack the tapes of days long past; a disk that refuses it stops no start."""
+    try:
+        archive_old(folder, today)
+    except OSError as error:
+        log.warning("old tapes could not be packed: %s", error)
 
 
 def watched_space(folder: Path, loop: asyncio.AbstractEventLoop, watch: FeedWatch, notifier: Notifier) -> Space:
