@@ -45,7 +45,8 @@ class FeedWatch:
     held : dict
         Why entries are held back besides, by what holds them.
     on_worse : callable
-        Called when the feed is lost or a hold comes, so that it is judged at once and not at the next beat.
+        Called when the feed is lost or a hold comes, so that it is judged at once and not at the next beat; called when
+        it is set, too, where something is held already.
     """
 
     def __init__(self, stale_after_s: float | None = 5.0, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -61,8 +62,20 @@ class FeedWatch:
         self._judged: bool | None = None
         self._was_lost = False
         self.held: dict[str, str] = {}
-        self.on_worse: Callable[[], None] = lambda: None
+        self._on_worse: Callable[[], None] = lambda: None
         self.counters: Callable[[], Mapping[str, int]] = dict
+
+    @property
+    def on_worse(self) -> Callable[[], None]:
+        """What is called when entries have to be held back at once."""
+        return self._on_worse
+
+    @on_worse.setter
+    def on_worse(self, callback: Callable[[], None]) -> None:
+        self._on_worse = callback
+        if self.held:
+            # A hold that came before anybody listened must not wait for the first beat of the clock.
+            callback()
 
     @property
     def last_quote_at(self) -> float | None:
@@ -97,7 +110,7 @@ class FeedWatch:
         self.connected, self.reason = up, reason
         self._was_lost = self._was_lost or not up
         if not up:
-            self.on_worse()
+            self._on_worse()
 
     def orders_state(self, up: bool, reason: str) -> None:
         """Note that the order socket connected or was lost."""
@@ -118,7 +131,7 @@ class FeedWatch:
         Unlike a HALT it ends by itself with its cause, and no person has to find out that it may.
         """
         self.held[what] = reason
-        self.on_worse()
+        self._on_worse()
 
     def let_go(self, what: str) -> None:
         """Take a hold away."""

@@ -78,6 +78,16 @@ def test_a_feed_is_judged_when_it_changes_only() -> None:
     assert "no quote for 6 s" in stale.reason
 
 
+def test_p11_a_hold_that_came_before_anybody_listened_is_judged_before_the_first_alert() -> None:
+    watch = FeedWatch(stale_after_s=5.0)
+    watch.feed_state(True, "")
+    watch.saw_quote(time.monotonic())
+    watch.hold("gate", "exits only")
+    judged: list[object] = []
+    watch.on_worse = lambda: judged.append(watch.judge(market_open=True))
+    assert [getattr(each, "reason", "") for each in judged] == ["exits only"]
+
+
 def test_a_practice_market_may_stand_still() -> None:
     watch = FeedWatch(stale_after_s=None)
     watch.feed_state(True, "")
