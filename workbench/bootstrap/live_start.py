@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from workbench.bootstrap.findings import Readiness, told
 from workbench.bootstrap.logging_in import needed_until
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
-from workbench.bootstrap.venue import Host, wires_of
+from workbench.bootstrap.venue import Host, Moved, wires_of
 from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
 from workbench.config import Mode as ConfigMode
@@ -32,6 +33,7 @@ from workbench.core.errors import BadInput
 from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
 from workbench.live.loss_guard import LossGuard, products_of
 from workbench.live.system import MARKET
+from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
 
@@ -144,6 +146,22 @@ class LiveVenue(DhanVenue):
                 notifier=host.notifier,
             )
             host.start(guard.run())
+
+    def mover(self, moved: Moved) -> WallBeat:
+        """Give the beat of real time, which holds entries back on a day whose hours are not confirmed.
+
+        The start refuses such a day; an engine that runs on over the night comes upon it without a start.
+        """
+
+        async def on_state(state: str, moment: datetime) -> None:
+            session = self._session()
+            if session is not None and not session.times_confirmed:
+                self._host.watch.hold("hours", f"the hours of {moment.date()} are not confirmed; no entries in live")
+            else:
+                self._host.watch.let_go("hours")
+            await moved.on_state(state, moment)
+
+        return super().mover(replace(moved, on_state=on_state))
 
     def facts(self) -> dict[str, Any]:
         """Give what stands in the day's export about the market."""
