@@ -184,8 +184,8 @@ class FeedSupervisor:
             self._opened_at = now
 
     def _silent_s(self, now: float) -> float | None:
-        """Seconds of an open market without a quote; None while it is closed."""
-        if self._opened_at is None:
+        """Seconds of an open market without a quote; None while it is closed, or nothing that trades is listened to."""
+        if self._opened_at is None or not self._watch.expects_quotes:
             return None
         last = self._watch.last_quote_at
         return now - max(self._opened_at, last if last is not None else float("-inf"))

@@ -59,6 +59,7 @@ class FeedWatch:
         self._last_quote: float | None = None
         self._ticking: dict[str, float | None] = {}
         self._are_due: Callable[[], bool] = lambda: True
+        self._is_held: Callable[[], bool] = lambda: True
         self._judged: bool | None = None
         self._was_lost = False
         self.held: dict[str, str] = {}
@@ -91,13 +92,24 @@ class FeedWatch:
         last = self.last_quote_at
         return None if last is None else self._monotonic() - last
 
-    def must_tick(self, keys: Iterable[str], are_due: Callable[[], bool] = lambda: True) -> None:
+    @property
+    def expects_quotes(self) -> bool:
+        """Something is listened to that trades now, as far as is known; else silence is no fault."""
+        return not self._ticking or self._are_due() or self._is_held()
+
+    def must_tick(
+        self,
+        keys: Iterable[str],
+        are_due: Callable[[], bool] = lambda: True,
+        is_held: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Ask of each of these liquid instruments (underlyings) that it ticks by itself, while `are_due` says so.
 
-        Options outlive their index by some minutes each day, so an index is due only until its own end.
+        Options outlive their index by some minutes each day, so an index is due only until its own end; from then on
+        there are quotes only of what `is_held`.
         """
         self._ticking = {key: self._ticking.get(key) for key in keys}
-        self._are_due = are_due
+        self._are_due, self._is_held = are_due, is_held
 
     def saw_quote(self, received: float, key: str = "") -> None:
         """Note a quote's monotonic receive time, and of which instrument it is."""
@@ -121,7 +133,7 @@ class FeedWatch:
         age = self.age_s
         if not self.connected:
             return False, self.reason
-        if self.stale_after_s is None or (age is not None and age <= self.stale_after_s):
+        if self.stale_after_s is None or not self.expects_quotes or (age is not None and age <= self.stale_after_s):
             return True, ""
         return False, f"no quote for {age or 0:.0f} s"
 
@@ -143,7 +155,8 @@ class FeedWatch:
         A connection that was lost and made again between two calls has come alive too: ticks are missing.
         """
         age = self.age_s
-        stale = self.stale_after_s is not None and market_open and (age is None or age > self.stale_after_s)
+        judges_age = self.stale_after_s is not None and market_open and self.expects_quotes
+        stale = judges_age and (age is None or age > (self.stale_after_s or 0.0))
         held = next(iter(self.held.values()), "")
         alive = self.connected and not stale and not held
         if alive == self._judged and not (alive and self._was_lost):

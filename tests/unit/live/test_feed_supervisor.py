@@ -200,6 +200,20 @@ def test_s3_a_liquid_instrument_that_is_silent_makes_the_feed_stale_though_other
     assert world.alive(), "the index has ended for the day, its options have not"
 
 
+def test_s3_silence_is_no_fault_when_the_index_has_ended_and_nothing_is_held() -> None:
+    world, is_held = trading(), False
+    world.watch.must_tick(["IDX_I:NIFTY"], lambda: False, lambda: is_held)
+    told = len(world.told)
+    world.passing(300)
+    assert (world.alive(), world.supervisor.stalls, len(world.told)) == (None, 0, told)
+    assert world.watch.lives() == (True, "")
+    is_held = True
+    world.passing(300)
+    assert world.alive() is False
+    assert world.supervisor.stalls > 0, "an option that is held has to tick to the end"
+    assert len(world.told) > told
+
+
 def test_a_feed_that_was_lost_and_is_back_before_anybody_looked_has_a_gap() -> None:
     world = trading()
     world.watch.feed_state(False, "closed by the server")
