@@ -232,6 +232,7 @@ _PORTS = {
     "panel_port": "WORKBENCH_PANEL_PORT",
     "simulator_port": "WORKBENCH_SIMULATOR_PORT",
 }
+_ENVIRONMENT_ONLY = ("WORKBENCH_DHAN_URL", "WORKBENCH_DATA")
 _SECRETS = {
     "dhan_client_id": "DHAN_CLIENT_ID",
     "dhan_access_token": "DHAN_ACCESS_TOKEN",
@@ -348,6 +349,10 @@ def _section(document: Mapping[str, Any], name: str, where: str) -> dict[str, An
 def _effective_env(source: Path | None, env: Mapping[str, str]) -> dict[str, str]:
     beside = (source.parent if source is not None else Path.cwd()) / ".env"
     stored = dotenv_values(beside, encoding="utf-8") if beside.is_file() else {}
+    for name in _ENVIRONMENT_ONLY:
+        if (stored.get(name) or "").strip() and not env.get(name, "").strip():
+            # Passed over in silence, a rehearsal would be at Dhan, and a trial in the folder of the real account.
+            raise BadInput(f"{name} stands in {beside} and is read from the environment alone; set it there")
     merged = {**stored, **env}
     return {name: value.strip() for name, value in merged.items() if value is not None and value.strip()}
 

@@ -186,3 +186,13 @@ def test_outside_of_a_checkout_the_data_folder_is_in_the_working_folder(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config, "_ROOT", tmp_path / "site-packages")
     assert data_dir({}) == Path.cwd() / "data"
+
+
+@pytest.mark.parametrize("name", ["WORKBENCH_DHAN_URL", "WORKBENCH_DATA"])
+def test_i6_what_only_the_environment_can_say_is_not_passed_over_in_the_env_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "workbench.yaml"
+    file.write_text("", encoding="utf-8")
+    (tmp_path / ".env").write_text(f"{name}=http://127.0.0.1:8801\n", encoding="utf-8")
+    with pytest.raises(BadInput, match=f"{name} stands in .*environment alone"):
+        load(file, env={})
+    load(file, env={name: "http://127.0.0.1:8802"})
