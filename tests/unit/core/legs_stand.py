@@ -149,3 +149,7 @@ class LegsStand(Stand):
                     self.answer(order.ticket)
                 current = self.book.orders[order.ticket.correlation_id].ticket
                 self.update(current, current.quantity, str(self.engine.quotes[current.instrument.key].last))
+
+    def desk_is_waiting(self) -> bool:
+        """Legs are being chosen or sent."""
+        return self.engine.is_entering
