@@ -10,6 +10,7 @@ refusal of the gate keeps the engine from watching it: then it starts with exits
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from workbench.bootstrap.findings import Readiness, told
 from workbench.bootstrap.logging_in import needed_until
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
-from workbench.bootstrap.venue import Host, Moved, wires_of
+from workbench.bootstrap.venue import DRY_RUN_VARIABLE, Host, Moved, wires_of
 from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
 from workbench.config import Mode as ConfigMode
@@ -79,7 +80,8 @@ class LiveVenue(DhanVenue):
     def __init__(self, config: Config, data: Path, permit: Permit, places: Places | None = None) -> None:
         super().__init__(config, data, places or Places.of_environment())
         self._permit = permit
-        self.dry_run = config.dhan.dry_run
+        # An engine that dies in a dry run is not to come back with orders because the file was edited meanwhile.
+        self.dry_run = config.dhan.dry_run or bool(os.environ.get(DRY_RUN_VARIABLE))
         self.account_id = account_of(config)
         self.id_prefix = "l"
         self._exits_only = ["live was started without its sentence"] if permit.exits_only else []
@@ -135,6 +137,8 @@ class LiveVenue(DhanVenue):
             reason = f"exits only: {'; '.join(self._exits_only)}"
             host.watch.hold("gate", reason)
             host.notifier.send(Level.ALARM.value, reason)
+        if self.dry_run:
+            host.notifier.send(Level.WARNING.value, "dry run: every order stands in the journal, and none is sent")
         self._begin_beside(host, keeper, with_orders=True)
         if not self.dry_run:
             guard = LossGuard(

@@ -18,7 +18,7 @@ from workbench.bootstrap.desk import day as read_day
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
 from workbench.bootstrap.simulator_process import MIRROR, read_speed
-from workbench.bootstrap.venue import RUN_VARIABLE
+from workbench.bootstrap.venue import DRY_RUN_VARIABLE, RUN_VARIABLE
 from workbench.config import Config, data_dir, load
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput
@@ -103,6 +103,8 @@ def _children(config: Config, args: argparse.Namespace, market: str, confirmed: 
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": "127.0.0.1,localhost",
     }
+    if args.mode == Mode.LIVE.value and config.dhan.dry_run:
+        env[DRY_RUN_VARIABLE] = "yes"
     token = config.secrets.admin_token
     if token is not None:
         # It may stand in .env only; the control app reads the environment.

@@ -32,6 +32,9 @@ from workbench.live.system import FeedWatch
 RUN_VARIABLE = "WORKBENCH_PRACTICE_RUN"
 """Names one run of a simulated account: an engine that is started again within it carries its day on."""
 
+DRY_RUN_VARIABLE = "WORKBENCH_DRY_RUN"
+"""Set for the engine of a `workbench up` that began dry: what is written into the settings meanwhile sends nothing."""
+
 DHAN_BACKOFF_S = (0.5, 30.0)
 HERE_BACKOFF_S = (0.2, 2.0)
 """First and longest wait before a socket is opened again, at Dhan and on this machine."""
