@@ -22,6 +22,7 @@ from workbench.core.session import Session
 log = logging.getLogger(__name__)
 
 PRE_OPEN_LEAD = timedelta(minutes=10)
+FLAT_AFTER_SQUARE_OFF = timedelta(minutes=1)
 EXPORT_AFTER_CLOSE = timedelta(seconds=5)
 NAP = timedelta(seconds=1)
 
@@ -46,6 +47,7 @@ def points_of(
         Point(name="open", at=session.open),
         Point(name="last_entry", at=last_entry or square_off),
         Point(name="square_off", at=square_off),
+        Point(name="must_be_flat", at=square_off + FLAT_AFTER_SQUARE_OFF),
         Point(name="close", at=session.close),
         Point(name="export", at=session.close + EXPORT_AFTER_CLOSE),
     ]

@@ -90,7 +90,7 @@ def test_r23_what_was_closed_by_hand_is_booked_at_its_price_and_freezes_the_acco
     assert position.gross == Decimal("5.50") * 50
     assert position.net == position.gross - charges_so_far(position, stand.config.charges)
     assert [each.correlation_id for each in stand.of(CancelOrder)] == [stand.ticket("S").correlation_id]
-    assert any("left by hand at 125.50 (order H1" in each for each in alarms(stand))
+    assert any("left without us at 125.50 (order H1" in each for each in alarms(stand))
     assert len(stand.book.frozen) == 1
 
 

@@ -48,6 +48,7 @@ def test_the_points_of_an_ordinary_day() -> None:
         "open": "09:15:00",
         "last_entry": "15:17:00",
         "square_off": "15:17:00",
+        "must_be_flat": "15:18:00",
         "close": "15:30:00",
         "export": "15:30:05",
     }
@@ -77,7 +78,9 @@ def test_jobs_run_once_in_order_at_the_speed_of_the_market() -> None:
         schedule = DaySchedule({"square_off": square_off, "export": export}, market_now=now, speed=lambda: speed)
         schedule.start()
         planned = schedule.plan_day(session)
-        assert [point.name for point in planned] == ["last_entry", "square_off", "close", "export"]
+        assert [point.name for point in planned] == [
+            "last_entry", "square_off", "must_be_flat", "close", "export",
+        ]  # fmt: skip
         assert {item["name"] for item in schedule.upcoming()} == {point.name for point in planned}
         async with asyncio.timeout(5):
             while "export" not in schedule.fired:

@@ -150,7 +150,7 @@ def _book(turn: Turn, positions: Sequence[Position], fresh: Sequence[tuple[str, 
                 _fill(turn, position, taken, price, number)
                 left -= taken
         name = positions[0].plan.instrument.name
-        named.append(f"{name}: {units} units were left by hand at {price:.2f} (order {number}, not ours)")
+        named.append(f"{name}: {units} units were left without us at {price:.2f} (order {number}, not ours)")
     return named
 
 
