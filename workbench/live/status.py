@@ -18,6 +18,7 @@ from workbench.core.money import ZERO
 from workbench.core.order import Order
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
+from workbench.core.structure import combined_pnl
 from workbench.live.edges import DecisionLine, TradeRow
 from workbench.live.system import LiveSystem
 
@@ -78,6 +79,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "token_hours_left": _round(system.token_hours_left()),
         "last_alert_age_s": None if last_alert is None else _round((system.now - last_alert).total_seconds()),
         "positions": live,
+        "structures": structure_views(system),
         "alerts": alert_views(system, 10),
         "alerts_turned_away": system.turned_away,
         "halted": book.halted,
@@ -153,6 +155,7 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
     return {
         "id": position.position_id,
         "deployment": plan.deployment,
+        "structure": plan.structure,
         "state": position.state.value,
         "instrument": instrument.name,
         "key": instrument.key,
@@ -184,6 +187,37 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
         "subject": plan.subject,
         "priced_by_model": plan.priced_by_model,
     }
+
+
+def structure_views(system: LiveSystem) -> list[dict[str, Any]]:
+    """Legs that are held together, each with its common P&L (before charges), breakevens and worst loss at expiry."""
+    engine = system.runner.engine
+    views = []
+    for structure in engine.book.structures.values():
+        if structure.closed is not None:
+            continue
+        plan, told = structure.plan, structure.stood or structure.plan
+        legs = [engine.book.positions[each] for each in structure.leg_ids if each in engine.book.positions]
+        views.append(
+            {
+                "id": structure.structure_id,
+                "deployment": plan.deployment,
+                "state": "leaving" if structure.left_for else "open" if structure.stood else "opening",
+                "legs": list(structure.leg_ids),
+                "hedged": plan.is_hedged,
+                "premium": number(told.premium),
+                "pnl": number(combined_pnl(legs, engine.quotes)),
+                "stop": number(structure.stop),
+                "target": number(structure.target),
+                "breakevens": [number(each) for each in told.breakevens],
+                "worst_loss": number(told.worst_loss),
+                "worst_loss_unhedged": number(told.worst_loss_unhedged),
+                "margin": number(plan.margin),
+                "exit_reason": structure.left_for,
+                "priced_by_model": plan.priced_by_model,
+            }
+        )
+    return views
 
 
 def alert_views(system: LiveSystem, count: int, *, signals: bool = False) -> list[dict[str, Any]]:
