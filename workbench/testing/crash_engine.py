@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,18 @@ from workbench.core.plan import plan_from_mapping
 
 SYMBOL = "NIFTY"
 START_LIMIT_S = 60.0
-_PLANS: dict[str, dict[str, Any]] = {
+PLANS: Mapping[str, Mapping[str, Any]] = {
     "K_ONE": {"exits": {"stop": 15, "target": 30}},
     "K_TRAIL": {"exits": {"stop": "10%", "trail": {"distance": "4%", "step": "1%"}}},
     "K_PARTS": {"lots": 3, "exits": {"stop": "15%", "target": "30%", "scale_out": [{"at": "3%", "lots": 1}]}},
     "K_SPOT": {"lots": 2, "exits": {"underlying": {"stop": 20, "target": 40}}},
 }
+WIDE: Mapping[str, Mapping[str, Any]] = {
+    "K_WIDE": {"exits": {"stop": "70%"}},
+    "K_WIDER": {"lots": 2, "exits": {"stop": "80%"}},
+}
+"""Exits that no price of a few minutes reaches: then a day depends on its alerts alone."""
+
 _SETTINGS = """\
 risk:
   max_trades_per_day: 100000
@@ -168,11 +174,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def lay_down(data: Path) -> list[Deployment]:
+def lay_down(data: Path, plans: Mapping[str, Mapping[str, Any]]) -> list[Deployment]:
     """Write the deployments that the alerts drive, and the bars that a start looks for."""
     Desk(data).import_sample()
     made = []
-    for name, plan in _PLANS.items():
+    for name, plan in plans.items():
         deployment = Deployment(
             name=name,
             symbol=SYMBOL,

@@ -17,7 +17,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any
 from workbench.core.deployment import Deployment, webhook_path
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig, SyntheticMarket
-from workbench.testing.crash_engine import SYMBOL, EngineFailed, EngineProcess, lay_down
+from workbench.testing.crash_engine import PLANS, SYMBOL, WIDE, EngineFailed, EngineProcess, lay_down
 from workbench.testing.crash_oracle import Guard, JournalEyes, doubled, lost
 from workbench.testing.crash_points import HELD_BACK_S, WAYS, KillPoint, Way
 from workbench.testing.simulator import RunningSimulator, running_simulator
@@ -140,6 +140,28 @@ def run_day_with_kills(
             day.close()
 
 
+def standings(seed: int, kills: int, folder: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Trade one day twice, with kills at random moments and without; gives how the account stood after each round.
+
+    The market waits for a dead engine and no price reaches an exit, so both days should stand alike.
+    """
+    found = []
+    for name in ("killed", "plain"):
+        (folder / name).mkdir()
+        with running_simulator(market=SyntheticMarket(seed, calendar(), DAY), config=SimulatorConfig()) as simulator:
+            points = (KillPoint.RANDOM,)
+            day = CrashDay(seed, folder / name, simulator, points=points, bound_s=BOUND_S, plans=WIDE, reverses=False)
+            try:
+                if name == "killed":
+                    day.run(kills)
+                else:
+                    day.run_plain(kills)
+            finally:
+                day.close()
+            found.append(day.trace)
+    return found[0], found[1]
+
+
 class CrashDay:
     """One day under way.
 
@@ -151,15 +173,25 @@ class CrashDay:
         Its market stands.
     """
 
-    def __init__(
-        self, seed: int, folder: Path, simulator: RunningSimulator, *, points: Sequence[KillPoint], bound_s: float
+    def __init__(  # noqa: PLR0913 - what makes a day
+        self,
+        seed: int,
+        folder: Path,
+        simulator: RunningSimulator,
+        *,
+        points: Sequence[KillPoint],
+        bound_s: float,
+        plans: Mapping[str, Mapping[str, Any]] = PLANS,
+        reverses: bool = True,
     ) -> None:
         self.seed, self.folder, self.simulator = seed, folder, simulator
         self.points, self.bound_s = tuple(points), bound_s
-        self.rng = random.Random(seed)
+        self.rng, self.timing = random.Random(seed), random.Random(-seed)
+        self.reverses = reverses
+        self.trace: list[tuple[Any, ...]] = []
         self.guard = Guard(simulator.simulator)
         self.valve = _Valve(simulator, self.guard.look)
-        self.deployments = lay_down(folder)
+        self.deployments = lay_down(folder, plans)
         run = f"{seed % 0x1000000:06x}"
         self.engine = EngineProcess(folder, simulator.port, run)
         self.eyes = JournalEyes(folder / "journal" / "journal.db")
@@ -179,6 +211,13 @@ class CrashDay:
         self._leave_all()
         return self._report()
 
+    def run_plain(self, rounds: int) -> list[tuple[Any, ...]]:
+        """Trade the same rounds without a kill; gives how the account stood after each."""
+        self.begin()
+        for _ in range(rounds):
+            self._round(self.rng.choice(self.points), kills=False)
+        return self.trace
+
     def begin(self) -> None:
         """Start the engine and hold the market some seconds after its open."""
         self.engine.start()
@@ -195,13 +234,13 @@ class CrashDay:
 
     # --- a round ------------------------------------------------------------------------------------------------
 
-    def _round(self, point: KillPoint) -> None:
+    def _round(self, point: KillPoint, *, kills: bool = True) -> None:
         way, deployment = WAYS[point], self.rng.choice(self.deployments)
         held = self._direction(deployment)
         if way.needs == "exit" and held is None:
             self.quietly(deployment, self.rng.choice(("long", "short")))
             held = self._direction(deployment)
-        if way.needs == "exit":
+        if way.needs == "exit" or (held is not None and not self.reverses):
             target = "flat"
         else:
             target = {"long": "short", "short": "long"}.get(held or "", self.rng.choice(("long", "short")))
@@ -211,22 +250,24 @@ class CrashDay:
         body = self._body(deployment, target)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
         self.valve.let_go(seconds=self.rng.randint(5, 12))
-        self._await_point(point, way, answer)
-        self._kill_and_start(point)
+        if kills:
+            self._await_point(point, way, answer)
+            self._kill_and_start(point)
         self._settle(answer, deployment, body)
         self.valve.let_go(seconds=self.rng.randint(8, 20))
         self.wait_held()
         self._compare(point)
+        self.trace.append(self._standing())
 
     def _await_point(self, point: KillPoint, way: Way, answer: Future[tuple[int, Any]]) -> None:
         self.by_point[point.value] += 1
         struck = len(self.simulator.fired())
-        end = time.monotonic() + (self.rng.random() if point is KillPoint.RANDOM else _PATIENCE_S)
+        end = time.monotonic() + (self.timing.random() if point is KillPoint.RANDOM else _PATIENCE_S)
         while time.monotonic() < end:
             if any(map(way.seen, list(self.eyes.news()))):
                 return
             if way.faults and len(self.simulator.fired()) > struck:
-                time.sleep(self.rng.uniform(0.005, 0.05))
+                time.sleep(self.timing.uniform(0.005, 0.05))
                 return
             if answer.done() and self.valve.is_held:
                 break
@@ -245,7 +286,7 @@ class CrashDay:
         self.simulator.clear_faults()
         self.engine.start()
         if point is KillPoint.STARTING:
-            end = time.monotonic() + self.rng.uniform(0.5, 2.5)
+            end = time.monotonic() + self.timing.uniform(0.5, 2.5)
             while time.monotonic() < end:
                 self._look()
                 time.sleep(0.02)
@@ -316,6 +357,13 @@ class CrashDay:
                 self.findings["lost"].append(f"kill {self.kills} ({where}): we hold {ours}, the broker {theirs}")
                 return
             time.sleep(0.05)
+
+    def _standing(self) -> tuple[Any, ...]:
+        """Positions, their protection and the count of orders; no prices, which differ after a kill."""
+        rows = self.engine.get("/live/positions")
+        names = ("deployment", "direction", "units", "protection")
+        held = sorted(tuple(row[name] for name in names) for row in rows)
+        return (*held, len(self.simulator.simulator.desk.orders))
 
     def _ours(self) -> dict[str, int]:
         ours: Counter[str] = Counter()
