@@ -1,4 +1,4 @@
-"""A dry run stays dry for as long as the `workbench up` that began it, whatever is written into the settings meanwhile."""
+"""A dry run stays dry for as long as the `workbench up` that began it, whatever the settings say meanwhile."""
 
 from __future__ import annotations
 
