@@ -18,6 +18,7 @@ from tests.journey.running import ROOT, RunningWorkbench, free_port
 from tests.simulation.paper.recording import RecordingProxy, recording_proxy
 from workbench.bootstrap import deployments as promoted
 from workbench.config import StrategySection
+from workbench.core.plan import NAMED_PLANS, Distance, Exits
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig
 from workbench.simulator.market import SyntheticMarket
@@ -27,6 +28,9 @@ KEY = "the key of the alerts"
 NAME = "SCALP_ATM"
 SPEED = 10.0
 SENTENCE = "I trade real money on 001"
+STOP = 60
+FAR = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(STOP))))
+"""A stop that the market does not reach while a test looks at it, at ten market seconds a second."""
 
 
 class Up(RunningWorkbench):
@@ -63,13 +67,12 @@ class Up(RunningWorkbench):
             assert (status, answer["status"]) == (200, "accepted"), answer
             subject = answer["id"]
 
-            def settled(subject: str = subject) -> str:
-                held = [item for item in self.positions() if item["protection"] == "at_broker"]
-                rows = [item for item in self.get("/live/positions") if item["subject"] == subject]
-                return "held" if held else "" if rows else "nothing"
+            def settled(subject: str = subject) -> list[dict[str, Any]]:
+                rows = [item for item in self.positions() if item["subject"] == subject]
+                return [item for item in rows if item["protection"] == "at_broker"] if rows else [{}]
 
-            if self.wait("an entry or its end", settled) == "held":
-                return dict(self.positions()[0])
+            if found := self.wait("an entry or its end", settled)[0]:
+                return dict(found)
         raise AssertionError("ten entries came to nothing")
 
     def orders_of(self, position_id: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.simulation.paper.running import NAME, SENTENCE, Dhan, deploy, playing_dhan
 from tests.simulation.paper.test_live import SENDING, engine, live
+from workbench.live.supervise import REFUSED
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -43,5 +44,5 @@ def test_limits_of_a_deployment_that_does_not_exist_stop_the_start(tmp_path: Pat
     (tmp_path / "workbench.yaml").write_text("risk:\n  deployments:\n    SCALP_ATN: {}\n", encoding="utf-8")
     with playing_dhan() as dhan:
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)
-    assert done.returncode == 1
+    assert done.returncode == REFUSED
     assert f"did you mean '{NAME}'" in done.stdout

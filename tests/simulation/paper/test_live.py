@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from typing import Any
 import pytest
 
 from tests.journey.running import free_port
-from tests.simulation.paper.running import NAME, SENTENCE, Dhan, Up, deploy, environment, playing_dhan
+from tests.simulation.paper.running import FAR, NAME, SENTENCE, STOP, Dhan, Up, deploy, environment, playing_dhan
 from workbench.core.messages import OrderSubmitted
 from workbench.core.order import Purpose
-from workbench.core.plan import NAMED_PLANS, Distance, Exits
 from workbench.live.supervise import REFUSED, read_latch
 from workbench.simulator.addresses import Addresses
 from workbench.storage.journal import SqliteJournal
@@ -25,7 +23,6 @@ from workbench.storage.journal import SqliteJournal
 pytestmark = pytest.mark.timeout(300)
 
 SENDING = "dhan:\n  dry_run: false\n"
-STOP = 15
 
 
 @contextmanager
@@ -82,7 +79,7 @@ def test_a_dry_run_journals_the_exact_order_and_sends_nothing(tmp_path: Path) ->
 
 
 def test_live_sends_one_order_and_its_stop_and_leaves_when_told(tmp_path: Path) -> None:
-    with playing_dhan() as dhan, live(dhan, tmp_path, SENDING) as up:
+    with playing_dhan() as dhan, live(dhan, tmp_path, SENDING, plan=FAR) as up:
         position = up.enter()
         entry, stop = dhan.orders()[-2:]
         assert len(up.orders_of(position["id"])) == 2
@@ -97,9 +94,8 @@ def test_live_sends_one_order_and_its_stop_and_leaves_when_told(tmp_path: Path) 
 
 
 def test_p11_a_restart_without_the_sentence_watches_what_is_open_and_enters_nothing(tmp_path: Path) -> None:
-    far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
-        with live(dhan, tmp_path, SENDING, plan=far) as up:
+        with live(dhan, tmp_path, SENDING, plan=FAR) as up:
             up.enter()
         again = Up(tmp_path, dhan.proxy.url, "--mode", "live")
         try:
@@ -118,9 +114,8 @@ def test_p11_a_restart_without_the_sentence_watches_what_is_open_and_enters_noth
 
 
 def test_p11_an_open_position_is_watched_though_the_doctor_would_refuse_the_start(tmp_path: Path) -> None:
-    far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
-        with live(dhan, tmp_path, SENDING, plan=far) as up:
+        with live(dhan, tmp_path, SENDING, plan=FAR) as up:
             up.enter()
         simulator = dhan.simulator.simulator
         dhan.simulator.call(lambda: setattr(simulator, "addresses", Addresses(allowed=False)))
@@ -135,9 +130,8 @@ def test_p11_an_open_position_is_watched_though_the_doctor_would_refuse_the_star
 
 
 def test_a_dry_run_is_refused_while_a_real_position_is_open(tmp_path: Path) -> None:
-    far = replace(NAMED_PLANS["scalp_atm"], exits=Exits(stop=Distance(points=Decimal(60))))
     with playing_dhan() as dhan:
-        with live(dhan, tmp_path, SENDING, plan=far) as up:
+        with live(dhan, tmp_path, SENDING, plan=FAR) as up:
             up.enter()
         (tmp_path / "workbench.yaml").write_text("dhan:\n  dry_run: true\n", encoding="utf-8")
         done = engine(tmp_path, dhan.proxy.url, "--confirm", SENTENCE)

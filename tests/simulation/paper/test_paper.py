@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulation.paper.running import Dhan, Up, deploy, playing_dhan
+from tests.simulation.paper.running import FAR, Dhan, Up, deploy, playing_dhan
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -27,7 +27,7 @@ def dhan() -> Iterator[Dhan]:
 @pytest.fixture(scope="module")
 def up(dhan: Dhan, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("paper")
-    deploy(folder / "data", "paper")
+    deploy(folder / "data", "paper", plan=FAR)
     running = Up(folder, dhan.proxy.url, "--mode", "paper")
     try:
         running.wait_open()
@@ -53,7 +53,11 @@ def test_p11_the_paper_account_has_its_own_name_journal_and_mode(up: Up) -> None
     assert told["account"].startswith("paper-")
     assert (up.data / "journal" / "journal-paper.db").is_file()
     assert not (up.data / "journal" / "journal.db").exists()
-    assert told["feed"]["alive"] and told["order_socket"]["up"]
+
+
+def test_a_paper_account_hears_prices_and_orders(up: Up) -> None:
+    up.wait("live prices", lambda: up.get("/api/status")["feed"]["alive"])
+    up.wait("the order socket", lambda: up.get("/api/status")["order_socket"]["up"])
 
 
 def test_i6_an_alert_fills_at_a_forwarded_price_and_rests_its_stop_at_the_mirror(up: Up, dhan: Dhan) -> None:
