@@ -124,7 +124,8 @@ def test_r3_r8_a_broker_that_answers_no_write_for_a_while_leaves_no_stop_missing
                 for method in ("POST", "PUT", "DELETE"):
                     sim.fault(kind, match=f"{method} /orders", count=MANY, **options)
                 await it.alert(AlertAction.TARGET_FLAT)
-            await it.pass_s(25)
+            # After each 429 an exit waits longer, in real time: fewer market seconds are enough.
+            await it.pass_s(6 if kind == "http_429" else 25)
             assert_books_agree(sim, it)
             sim.clear_faults()
             await it.pass_s(SETTLED_S)
