@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulation.engine.day import Day
-from tests.simulation.engine.venue import Faults
-from tests.unit.core.builders import CALL, at, scalp
+from tests.unit.core.builders import CALL, at
 from workbench.core import exits
+from workbench.core.deployment import Limits
 from workbench.core.messages import PositionPlanned
 from workbench.core.order import Product, Purpose
 from workbench.core.plan import Distance, Exits, Lock, Look, Plan, ScaleOut, Trail, Underlying
 from workbench.core.position import Fill, Position, PositionState
 from workbench.core.signal import Direction, Side
+from workbench.testing.proof.day import Day
+from workbench.testing.proof.faults import Faults
+from workbench.testing.proof.scenario import scenario_of
 
 NOW = at("10:00:00")
 POINTS = st.integers(2, 400).map(lambda ticks: Distance(points=ticks * Decimal("0.05")))
@@ -106,7 +109,19 @@ def test_parts_make_the_whole_and_each_is_a_lot_at_least(plan: Exits, lots: int)
 def test_every_combination_ends_flat_with_exits_within_the_position(
     plan: Exits, lots: int, seed: int, slow: bool
 ) -> None:
-    """The day's own oracle holds exits to the position, and the journal to the book, after every second."""
-    carried_out: Plan = replace(scalp().plan, lots=lots, exits=plan)
-    faults = Faults(partial=0.5, delay_s=0.3) if slow else Faults()
-    Day(seed, seconds=40, plan=carried_out, faults=faults).run()
+    """The proof's oracle holds exits to the position, and the journal to the book, after every step."""
+    drawn = scenario_of(0)
+    traded = replace(drawn.deployments[0], plan=Plan(name="drawn", lots=lots, exits=plan))
+    day = Day(
+        replace(
+            drawn,
+            seed=seed,
+            deployments=(traded,),
+            faults=Faults(partial=0.5, delay_s=0.3) if slow else Faults(),
+            deaths=(),
+            limits=Limits(capital=Decimal(10_000_000), max_trades_per_day=50, risk_per_trade_pct=Decimal(100)),
+            alerts=0.2,
+            seconds=40,
+        )
+    )
+    asyncio.run(day.run())

@@ -1,33 +1,64 @@
-"""Thousands of short days by seed: whatever broker and market do, the promises hold. A failure prints its seed.
+"""A hundred days and nights by seed: whatever broker, market, people and deaths do, the promises hold.
 
-`WORKBENCH_SEEDS=2000` runs more days than the sixty of a normal run; `WORKBENCH_SEED=17` runs that one only.
+`WORKBENCH_SEEDS=2000` runs more; `workbench prove --seed 17 --verbose` tells one that fails in words.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 
 import pytest
 
-from tests.simulation.engine.day import run_day
+from workbench.core.messages import DecisionMade, ExitBegan
+from workbench.testing.proof.day import Day
+from workbench.testing.proof.night import Night
+from workbench.testing.proof.run import day_of, run_seed
+from workbench.testing.proof.scenario import DEATH_STAGES, scenario_of
 
-SEEDS = int(os.environ.get("WORKBENCH_SEEDS", "60"))
-ONE = os.environ.get("WORKBENCH_SEED")
+SEEDS = int(os.environ.get("WORKBENCH_SEEDS", "100"))
 CHUNK = 10
-FIRST_SEEDS = [int(ONE)] if ONE else list(range(0, SEEDS, CHUNK))
 
 
-@pytest.mark.parametrize("first", FIRST_SEEDS)
+def ran(seed: int) -> Day:
+    """Give a day after it has run."""
+    day = day_of(scenario_of(seed))
+    asyncio.run(day.run())
+    return day
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
 def test_whatever_happens_the_promises_hold(first: int) -> None:
-    last = first + 1 if ONE else min(first + CHUNK, SEEDS)
-    for seed in range(first, last):
-        run_day(seed)
+    results = [run_seed(seed) for seed in range(first, min(first + CHUNK, SEEDS))]
+    assert [(each.seed, each.failure) for each in results if each.failure] == []
+    assert sum(each.lost + each.doubled + each.unprotected for each in results) == 0
 
 
 def test_the_days_are_not_idle() -> None:
-    exits: Counter[str] = Counter()
-    for seed in range(1000, 1012):
-        exits += run_day(seed).exits
-    assert {"stop", "target", "alert", "opposite"} <= exits.keys()
-    assert exits.total() > 40
+    days = [ran(seed) for seed in range(1000, 1026)]
+    events = [event for day in days for entry in day.disk.read() for event in entry.events]
+    exits = Counter(event.reason for event in events if isinstance(event, ExitBegan))
+    assert {"stop", "target", "alert", "opposite", "manual", "session_end"} <= exits.keys()
+    gates = Counter(event.gate for event in events if isinstance(event, DecisionMade) and event.gate)
+    assert len(gates) >= 12
+    assert sum(day.measures.orders for day in days) > 200
+    assert sum(day.measures.restarts for day in days) >= 5
+
+
+def test_the_nights_are_not_idle() -> None:
+    nights = [night for seed in range(1003, 1103, 4) if isinstance(night := ran(seed), Night)]
+    assert sum(night.carried for night in nights) >= 5
+    assert sum(night.gapped for night in nights) >= 1
+    assert sum(night.expired for night in nights) >= 1
+
+
+def test_a_seed_is_the_same_day_each_time() -> None:
+    one, other = ran(10), ran(10)
+    assert one.disk.entries == other.disk.entries
+    assert one.notices.texts == other.notices.texts
+
+
+def test_p1_the_process_dies_before_and_after_each_step_around_the_disk() -> None:
+    stages = Counter(death.stage for seed in range(SEEDS) for death in scenario_of(seed).deaths)
+    assert set(stages) == set(DEATH_STAGES)

@@ -42,15 +42,19 @@ class Senders:
         self._rng = rng
         self.sent: dict[str, Sent] = {}
 
+    def enter(self, process: Process, name: str, now: datetime) -> None:
+        """Ask a deployment to be long or short, if it holds nothing yet."""
+        body = {"strategy": name, "symbol": SYMBOL, "timestamp": now.isoformat(timespec="seconds")}
+        body |= {"position": self._rng.choice(["long", "short"])}
+        self._send(process, name, body | {"id": f"n{len(self.sent)}", "key": ALERT_KEY})
+
     def send(self, process: Process, name: str, now: datetime, *, forged: bool = False) -> None:
         """Send some alert to a deployment; a forged one has a wrong key or is a day old, and must never act."""
         number = f"n{len(self.sent)}"
         is_old = forged and self._rng.random() < 0.5
         body = self._some(name, now - timedelta(days=is_old))
         body |= {"id": number, "key": "some-other-key" if forged and not is_old else ALERT_KEY}
-        alert_id = f"{name}:{number}"
-        sent = self.sent[alert_id] = Sent(link=f"{name.lower()}-link", body=body, forged=forged)
-        self._post(process, sent)
+        self._send(process, name, body, forged=forged)
 
     def again(self, process: Process, now: datetime) -> None:
         """Send again what was not taken, and now and then something that was."""
@@ -99,6 +103,10 @@ class Senders:
         lost = [each for each in kept if each not in fates]
         # A wish that waited for a quote may die with the process; then only that.
         promise(len(lost) <= restarts, "I9", f"alerts without a fate: {lost}")
+
+    def _send(self, process: Process, name: str, body: dict[str, Any], *, forged: bool = False) -> None:
+        sent = self.sent[f"{name}:{body['id']}"] = Sent(link=f"{name.lower()}-link", body=body, forged=forged)
+        self._post(process, sent)
 
     def _post(self, process: Process, sent: Sent) -> None:
         async def post() -> None:

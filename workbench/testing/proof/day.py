@@ -39,7 +39,7 @@ from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT,
 from workbench.testing.proof.oracle import BrokenPromise, Measures, Oracle, Written, promise
 from workbench.testing.proof.process import Eyes, Notices, Process, ToldClock
 from workbench.testing.proof.promptness import Promptness
-from workbench.testing.proof.scenario import SECONDS, Scenario
+from workbench.testing.proof.scenario import Scenario
 from workbench.testing.proof.venue import Venue
 
 ABOUT_ORDERS = OrderSubmitted | OrderChangeAsked | CancelAsked | FillBooked | OrderMoved
@@ -108,14 +108,14 @@ class Day:
     async def run(self) -> None:
         """Trade, then square off, then look at what is left."""
         await self.begin(self.now.date())
-        for _ in range(SECONDS):
+        for _ in range(self.scenario.seconds):
             await self.second(trading=True)
         for _ in range(20):
             await self.second(trading=False)
         # Somebody enters shortly before the end, so that there is something to be left.
         self.tell(OperatorOrdered(command=Operator.RESUME))
         for deployment in self.scenario.deployments:
-            self.senders.send(self.process, deployment.name, self.now)
+            self.senders.enter(self.process, deployment.name, self.now)
             await self.second(trading=False)
         for _ in range(8):
             await self.second(trading=False)

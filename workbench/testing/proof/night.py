@@ -32,8 +32,10 @@ class Night(Day):
         # The weather clears before the close: what nobody ever heard of is another seed's matter.
         self.venue.faults = Faults(delay_s=faults.delay_s)
         self.tell(OperatorOrdered(command=Operator.RESUME))
-        self.senders.send(self.process, self.scenario.deployments[0].name, self.now)
-        await self.second(trading=False)
+        for deployment in self.scenario.deployments:
+            if self.book.live_of(deployment.name) is None:
+                self.senders.enter(self.process, deployment.name, self.now)
+            await self.second(trading=False)
         self.go_to(at("15:28:25"))
         while self.now < at("15:29:59"):
             await self.second(trading=False)

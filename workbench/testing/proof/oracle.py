@@ -189,7 +189,10 @@ class Oracle:
     def _protected(self, position: Position, held: int, working: int, alarm_now: bool, trades: bool) -> None:
         """What is held has a working stop, or somebody was told and it is being left, in time (I5)."""
         position_id = position.position_id
-        is_over = not held or working >= held or position.state is PositionState.EXPIRING or not trades
+        # A plan without a stop, or a trail that is not armed yet, has nothing to rest at the broker.
+        has_none = position.stop is None and position.plan.exits.stop is None
+        is_bare = held and working < held and not has_none
+        is_over = not is_bare or position.state is PositionState.EXPIRING or not trades
         if is_over or key_of(position.plan.instrument) in self.venue.by_hand():
             self.naked.pop(position_id, None)
             self.bare.pop(position_id, None)

@@ -103,7 +103,7 @@ class NoFeed:
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """What looks at a life: each journal entry as it is handed over, each decision with its message, each idle quote."""
+    """What looks at a life: each journal entry as it is handed over, each decision, each idle quote."""
 
     on_entry: Callable[[JournalEntry], None]
     on_decision: Callable[[Message, Decision], None]

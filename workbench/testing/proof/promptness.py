@@ -42,6 +42,7 @@ class Watched:
     timed: int = 0
     ordered: int = 0
     bare: int = 0
+    short: int = 0
     lossy: int = 0
     minute_high: Decimal | None = None
     last_minute_high: Decimal | None = None
@@ -97,7 +98,7 @@ class Promptness:
         """The process died: what was known is looked up again first."""
         self.rested = 0
         for each in self.watched.values():
-            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.lossy = 0
+            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.short = each.lossy = 0
         # What was only in memory is not in the journal: an order of a person may be lost with it.
         for begun in self.positions.values():
             begun.must_leave = False
@@ -156,6 +157,9 @@ class Promptness:
         promise(watched.bare <= BARE_S, "I5", f"{position_id} without any order for {watched.bare} s in calm weather")
         if begun.reason or begun.plan.side.sign < 0:
             return
+        is_short = 0 < sum(each.remaining for each in resting) < venue.held(position_id) and venue.faults.delay_s < 1
+        watched.short = watched.short + 1 if is_short else 0
+        promise(watched.short <= BARE_S, "R16", f"{position_id} is protected in part for {watched.short} s")
         price, average = venue.prices[begun.plan.instrument.key], self._average(position_id)
         if exits.target is not None and any(each.ticket.order_type is OrderType.STOP_LIMIT for each in resting):
             is_there = not venue.nobody_bids and price - TICK >= average + exits.target.rupees(average) + TICK

@@ -58,6 +58,7 @@ class Scenario:
     slow_disk: float
     alerts: float
     signals: float
+    seconds: int = SECONDS
 
 
 def points(value: str | int) -> Distance:

@@ -1,0 +1,90 @@
+"""The command of the proof: pieces, merging, replaying one seed, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.bootstrap.proving import command_of
+from workbench.cli import build_parser
+from workbench.testing.proof import command
+from workbench.testing.proof.results import SeedResult
+
+Told = list[int]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Seeds that were run; seed 3 fails."""
+    seeds: Told = []
+
+    def run(seed: int, **_: Any) -> SeedResult:
+        seeds.append(seed)
+        bad = seed == 3
+        return SeedResult(
+            seed=seed,
+            kind="seed",
+            orders=10,
+            restarts=1,
+            lost=0,
+            doubled=int(bad),
+            unprotected=0,
+            longest_naked_s=float(seed),
+            longest_recovery_s=1.0,
+            failure="I2: sent twice" if bad else "",
+        )
+
+    monkeypatch.setattr(command, "run_seed", run)
+    return seeds
+
+
+def test_seeds_are_summed_up_and_the_exit_code_says_that_all_held(
+    ran: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--seeds", "3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seeds"], told["orders"], told["restarts"], told["longest_naked_s"]) == (3, 30, 3, 2.0)
+    assert ran == [0, 1, 2]
+
+
+def test_a_seed_that_fails_is_told_with_the_way_to_see_it_again(ran: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--seeds", "3", "--from", "2", "--json"]) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["failures"] == [3]
+    assert "workbench prove --seed 3 --verbose" in told.err
+
+
+def test_a_proof_goes_on_where_it_was_left(ran: Told, tmp_path: Path) -> None:
+    command.main(["--seeds", "2", "--out", str(tmp_path)])
+    with (tmp_path / "seeds.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"seed": 9, "ki')
+    ran.clear()
+    command.main(["--seeds", "3", "--out", str(tmp_path)])
+    assert ran == [2]
+
+
+def test_pieces_are_laid_together(ran: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["--seeds", "2", "--out", str(tmp_path / "one")])
+    command.main(["--seeds", "2", "--from", "1", "--out", str(tmp_path / "other")])
+    capsys.readouterr()
+    assert command.main(["--merge", str(tmp_path / "one"), str(tmp_path / "other"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == 3
+
+
+def test_no_further_seed_begins_after_the_time_that_is_given(ran: Told) -> None:
+    command.main(["--seeds", "50", "--stop-after", "-1"])
+    assert ran == []
+
+
+def test_the_command_line_hands_every_argument_on() -> None:
+    args = build_parser().parse_args(
+        ["prove", "--seeds", "9", "--kills", "2", "--from", "5", "--out", "x", "--stop-after", "60", "--json"]
+    )
+    line = command_of(args)
+    assert line[1:3] == ["-m", "workbench.testing.proof"]
+    assert line[3:] == ["--seeds", "9", "--kills", "2", "--from", "5", "--out", "x", "--stop-after", "60.0", "--json"]
+    planted = command_of(build_parser().parse_args(["prove", "--planted", "no_stop"]))
+    assert planted[3:] == ["--planted", "no_stop"]
