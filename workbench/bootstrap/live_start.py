@@ -131,7 +131,7 @@ class LiveVenue(DhanVenue):
         keeper = self._keep_the_token(host)
         self.wires = wires_of(
             self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed(),
-            ears=self._ears(keeper),
+            ears=self._ears(keeper), read_timeout_s=self._config.dhan.timeout_s,
         )  # fmt: skip
         if self._exits_only:
             reason = f"exits only: {'; '.join(self._exits_only)}"

@@ -58,7 +58,7 @@ class PaperVenue(DhanVenue):
         account = Login(client_id=PRACTICE_CLIENT, token=PRACTICE_TOKEN)
         wires = wires_of(
             self._places, self._mirror, self._login, account, now=self.clock.now, scale=self.speed(),
-            ears=self._ears(keeper),
+            ears=self._ears(keeper), read_timeout_s=self._config.dhan.timeout_s,
         )  # fmt: skip
         link = MirrorLink(
             self._mirror.mirror,

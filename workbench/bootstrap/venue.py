@@ -19,7 +19,7 @@ from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.brokers.dhan.pace import Pace
-from workbench.brokers.dhan.transport import Endpoint
+from workbench.brokers.dhan.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Endpoint
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.instrument import Segment
@@ -229,6 +229,7 @@ def wires_of(  # noqa: PLR0913 - two places, two logins
     now: Callable[[], dt.datetime],
     scale: float = 1.0,
     ears: Ears | None = None,
+    read_timeout_s: float = READ_TIMEOUT_S,
 ) -> Wires:
     """Make the clients of an account whose data and orders may come from different places.
 
@@ -238,12 +239,20 @@ def wires_of(  # noqa: PLR0913 - two places, two logins
         Market seconds in a real second: the broker's rate limits count so much faster. 0: they are not kept.
     ears : Ears, optional
         Who is told what the wires of `market` say besides prices.
+    read_timeout_s : float
+        How long an answer is waited for; an order without one by then is unknown.
     """
+    timeouts_s = CONNECT_TIMEOUT_S, read_timeout_s
     same = orders is data
     pace = _pace(scale)
-    candles = DhanClient(data.rest, market.client_id, market.token, Endpoint.DATA, pace=pace)
+    candles = DhanClient(data.rest, market.client_id, market.token, Endpoint.DATA, timeouts_s=timeouts_s, pace=pace)
     client = DhanClient(
-        orders.rest, account.client_id, account.token, Endpoint.ORDERS, pace=pace if same else _pace(scale)
+        orders.rest,
+        account.client_id,
+        account.token,
+        Endpoint.ORDERS,
+        timeouts_s=timeouts_s,
+        pace=pace if same else _pace(scale),
     )
     refused = None if ears is None else ears.refused
     if refused is not None:
