@@ -1,7 +1,7 @@
 """Who watches from outside while an engine is killed: the broker's own book, the journal's file, and what they must be.
 
 Nothing in here asks the engine what it believes, but where its belief is what is judged. Naked time is counted on the
-broker's book in real seconds, the time in which the engine was dead included.
+broker's book, both in real seconds, the engine's death included, and in those of the market, which may wait for it.
 
 Invariant: a spell is closed only by the broker's book: the position is gone, or orders that would close it rest there.
 """
@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ class NakedSpell:
     ----------
     key : str
         Of the instrument.
-    seconds : float
-        Real seconds.
+    seconds, market_s : float
+        Real and market seconds.
     """
 
     key: str
     seconds: float
+    market_s: float
 
 
 class Guard:
@@ -48,22 +50,21 @@ class Guard:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._since: dict[str, float] = {}
+        self._since: dict[str, tuple[float, datetime]] = {}
         self.spells: list[NakedSpell] = []
 
     def look(self) -> None:
         """Compare positions and resting orders now."""
-        now, naked = time.monotonic(), self.naked()
+        naked = self.naked()
         for key in naked:
-            self._since.setdefault(key, now)
+            self._since.setdefault(key, (time.monotonic(), self._simulator.now))
         for key in [each for each in self._since if each not in naked]:
-            self._close(key, now)
+            self._close(key)
 
     def end(self) -> None:
         """Close what is still open: the watch ends."""
-        now = time.monotonic()
         for key in list(self._since):
-            self._close(key, now)
+            self._close(key)
 
     def net(self) -> dict[str, int]:
         """Give the broker's net position by instrument key; flat ones are left out."""
@@ -85,8 +86,10 @@ class Guard:
         orders = self._simulator.desk.orders.values()
         return [each.order_id for each in orders if each.status.is_open or each.status is Status.TRANSIT]
 
-    def _close(self, key: str, now: float) -> None:
-        self.spells.append(NakedSpell(key=key, seconds=now - self._since.pop(key)))
+    def _close(self, key: str) -> None:
+        since, market = self._since.pop(key)
+        market_s = (self._simulator.now - market).total_seconds()
+        self.spells.append(NakedSpell(key=key, seconds=time.monotonic() - since, market_s=market_s))
 
 
 @dataclass(slots=True)
