@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.faults.rig import playing_dhan, trading
 from tests.simulation.live.rig import DAY, EXPIRY, NIFTY, Rig, rig
 from tests.simulation.live.test_api import LINK, client, side
 from workbench.core.bars import Quote
@@ -20,6 +21,7 @@ from workbench.core.position import Position, PositionState
 from workbench.core.session import IST
 from workbench.live.day import TradingDay
 from workbench.live.settlement import settle
+from workbench.testing.simulator import RunningSimulator
 
 AT_CLOSE = datetime(EXPIRY.year, EXPIRY.month, EXPIRY.day, 15, 30, tzinfo=IST)
 
@@ -103,3 +105,15 @@ def test_what_was_settled_and_still_stands_at_the_broker_freezes_nothing(tmp_pat
         assert it.runner.engine.book.frozen == ()
 
     with_position(tmp_path, work)
+
+
+def test_the_price_that_we_saw_last_is_the_one_that_the_simulated_broker_settles_at(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with trading(sim, tmp_path) as it:
+            for _ in range(3):
+                await it.pass_s(1)
+                key = it.engine.config.listings.instruments.index("NIFTY").key
+                assert it.engine.quotes[key].last == sim.call(lambda: sim.simulator.desk.spot("NIFTY"))
+
+    with playing_dhan() as sim:
+        asyncio.run(day(sim))

@@ -116,7 +116,19 @@ def test_r23_a_part_that_was_closed_by_hand_shrinks_the_stop_and_the_rest_is_hel
     assert (stand.position.state, stand.position.open_quantity) == (PositionState.OPEN, 50)
     assert stand.of(ModifyOrder)[-1].change.quantity == 50
     assert stand.book.frozen
-    stand.answer(stand.ticket("S"))
+
+
+def test_r23_executions_at_several_prices_are_booked_one_by_one_to_the_paisa() -> None:
+    stand = held(lots=2)
+    first = (trade("126.05", units=15), trade("125.95", units=35))
+    stand.snapshot(*rows(stand), his(), trades=first, held={CALL: 50})
+    stand.change(stand.ticket("S"))
+    then = (trade("124.85", units=25, order_id="H2"), trade("124.80", units=25, order_id="H2"))
+    stand.snapshot(*rows(stand), his(), his(order_id="H2"), trades=(*first, *then), held={CALL: 0})
+    assert stand.position.state is PositionState.CLOSED
+    prices = [(each.quantity, str(each.price)) for each in stand.events if isinstance(each, FilledByHand)]
+    assert prices == [(15, "126.05"), (35, "125.95"), (25, "124.85"), (25, "124.80")]
+    assert stand.position.gross == Decimal("540.25")
 
 
 def test_r23_of_two_positions_the_newest_is_taken_first() -> None:

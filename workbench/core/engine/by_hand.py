@@ -22,7 +22,6 @@ from workbench.core.messages import (
     Level,
     SnapshotTaken,
 )
-from workbench.core.money import ZERO
 from workbench.core.position import BY_HAND, Position, PositionState
 from workbench.core.reconcile import in_flight
 
@@ -79,6 +78,7 @@ def on_told(turn: Turn, told: ClosedByHand) -> None:
         return
     number = f"told-{len(position.fills)}"
     _fill(turn, position, told.quantity, told.price, number)
+    _follow(turn, position.position_id)
     name = position.plan.instrument.name
     turn.tell(Level.WARNING, f"{told.who} says: {told.quantity} units of {name} were closed by hand at {told.price}")
     sending.ask_snapshot(turn, "closed by hand: looking again")
@@ -118,7 +118,7 @@ def _gone(turn: Turn, key: Key, at_broker: int) -> int:
 
 
 def _fresh(positions: Sequence[Position], trades: Sequence[BrokerTrade], turn: Turn) -> list[tuple[str, int, Decimal]]:
-    """Foreign executions that are not booked yet, by order: number, units, average price.
+    """Foreign executions that are not booked yet: number of the order, units, price.
 
     Empty where one of them is on the side of the entry: whose units a later one then left is a person's to say.
     """
@@ -129,13 +129,12 @@ def _fresh(positions: Sequence[Position], trades: Sequence[BrokerTrade], turn: T
     if any(each.side is positions[0].side for each in trades):
         return []
     found = []
-    for number in dict.fromkeys(each.order_id for each in trades):
-        mine = [each for each in trades if each.order_id == number]
-        units = sum(each.quantity for each in mine)
-        value = sum((each.price * each.quantity for each in mine), ZERO)
-        left = units - booked.get(BY_HAND + number, 0)
-        if left > 0:
-            found.append((number, left, value / units))
+    for each in trades:
+        known = min(each.quantity, booked.get(BY_HAND + each.order_id, 0))
+        if known:
+            booked[BY_HAND + each.order_id] -= known
+        if each.quantity > known:
+            found.append((each.order_id, each.quantity - known, each.price))
     return found
 
 
@@ -151,6 +150,8 @@ def _book(turn: Turn, positions: Sequence[Position], fresh: Sequence[tuple[str, 
                 left -= taken
         name = positions[0].plan.instrument.name
         named.append(f"{name}: {units} units were left without us at {price:.2f} (order {number}, not ours)")
+    for position in positions:
+        _follow(turn, position.position_id)
     return named
 
 
@@ -159,5 +160,9 @@ def _fill(turn: Turn, position: Position, units: int, price: Decimal, number: st
     turn.emit(FilledByHand(position_id=position_id, quantity=units, price=price, at=turn.now, order_id=number))
     if not turn.book.positions[position_id].open_quantity and position.state is not PositionState.EXITING:
         turn.emit(ExitBegan(position_id=position_id, reason=EXTERNAL, at=turn.now))
+
+
+def _follow(turn: Turn, position_id: str) -> None:
+    """Bring our own orders to what is left, once for all that was booked."""
     sending.withdraw_entry(turn, position_id)
     steering.steer(turn, position_id)
