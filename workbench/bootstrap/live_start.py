@@ -10,6 +10,7 @@ refusal of the gate keeps the engine from watching it: then it starts with exits
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -30,13 +31,15 @@ from workbench.config import Config
 from workbench.config import Mode as ConfigMode
 from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Mode
-from workbench.core.errors import BadInput
+from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
 from workbench.live.loss_guard import LossGuard, products_of
 from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
+
+log = logging.getLogger(__name__)
 
 CAREFUL_SESSIONS = 5
 """A deployment trades one lot in that many sessions with a live fill."""
@@ -220,8 +223,15 @@ def live_venue(config: Config, data: Path, *, confirmed: str | None) -> LiveVenu
 
 
 def open_positions(data: Path, account_id: str) -> int:
-    """Count the positions that the account's journal leaves open."""
-    days = _days(data, account_id)
+    """Count the positions that the account's journal leaves open; a damaged one may hold a position, and counts as one.
+
+    The engine takes from it what reads and latches HALT; a start that is refused would leave that position unwatched.
+    """
+    try:
+        days = _days(data, account_id)
+    except CorruptData as damage:
+        log.error("what is open is not known: %s", damage)
+        return 1
     if not days:
         return 0
     book = Book()
@@ -232,7 +242,11 @@ def open_positions(data: Path, account_id: str) -> int:
 def _fills_by_session(data: Path, account_id: str) -> list[set[str]]:
     """Give the deployments that had a fill, for each session of the account."""
     found = []
-    for events in _days(data, account_id):
+    try:
+        days = _days(data, account_id)
+    except CorruptData:
+        return []  # whoever cannot be seen to be experienced is new
+    for events in days:
         owners = {item.position_id: item.deployment for item in events if isinstance(item, PositionPlanned)}
         found.append(
             {owners[item.position_id] for item in events if isinstance(item, FillBooked) and item.position_id in owners}

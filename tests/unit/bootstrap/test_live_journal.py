@@ -1,0 +1,22 @@
+"""A live start on a journal that is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from workbench.bootstrap.live_start import Permit, _fills_by_session, open_positions, permit
+from workbench.bootstrap.venues import journal_name
+from workbench.config import Config
+from workbench.core.deployment import Mode
+
+CONFIG = Config.model_validate({"secrets": {"dhan_client_id": "1000000001"}})
+
+
+def test_a_damaged_live_journal_may_hold_a_position_and_so_does_not_keep_the_engine_from_starting(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / journal_name(Mode.LIVE)).write_bytes(b"SQLite format 3\0" + b"\xff" * 8192)
+    assert open_positions(tmp_path, "live-001") == 1
+    assert permit(CONFIG, tmp_path, "") == Permit(sentence="", held=1)
+    assert _fills_by_session(tmp_path, "live-001") == []
