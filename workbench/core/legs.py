@@ -7,6 +7,7 @@ from decimal import Decimal
 from workbench.core.contracts import ContractTable, ExpiryKind
 from workbench.core.errors import UnknownContract, UnknownFact, UnknownName
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
+from workbench.core.order import Product
 from workbench.core.plan import Contract, ExpiryRule, Plan, parse_strike
 from workbench.core.ports import InstrumentSource
 from workbench.core.signal import Direction, Side
@@ -75,6 +76,8 @@ def choose(
                     return Refusal(
                         f"{symbol} is an index and cannot be bought itself; use an option or index_as_future"
                     )
+                if plan.product is Product.CNC and direction is Direction.SHORT:
+                    return Refusal(f"{symbol} cannot be sold short as CNC; a plan with product INTRADAY can")
                 return found
             case Contract.FUTURE | Contract.OPTION:
                 expiry = expiry_of(plan, symbol, now, listings)

@@ -5,7 +5,7 @@ Invariant: a plan that cannot be carried out is refused when it is read, not whe
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -39,6 +39,8 @@ from workbench.core.leg_rules import (
     read_strike,
 )
 from workbench.core.order import Product
+from workbench.core.plan_checks import DISASTER_STOP, carried_out, check_share, check_structure, parse_strike
+from workbench.core.plan_words import AlertTime, Contract, ExpiryRule, OnOpposite, Overnight
 from workbench.core.signal import Side
 
 __all__ = [
@@ -65,51 +67,6 @@ __all__ = [
     "plan_from_mapping",
     "plan_to_mapping",
 ]
-
-DISASTER_STOP = Distance(percent=Decimal(40))
-"""At the broker beside exits that are watched on the underlying: it holds while nothing watches."""
-
-
-class Contract(StrEnum):
-    """What is traded."""
-
-    OPTION = "option"
-    FUTURE = "future"
-    UNDERLYING = "underlying"
-    INDEX_AS_FUTURE = "index_as_future"
-
-
-class ExpiryRule(StrEnum):
-    """Which expiry."""
-
-    NEAREST = "nearest"
-    NEXT = "next"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    NEXT_MONTHLY = "next_monthly"
-
-
-class OnOpposite(StrEnum):
-    """What an opposite signal does to an open position."""
-
-    REVERSE = "reverse"
-    EXIT = "exit"
-    IGNORE = "ignore"
-
-
-class Overnight(StrEnum):
-    """What happens at the end of the day."""
-
-    SQUARE_OFF = "square_off"
-    KEEP_WINNERS = "keep_winners"
-    KEEP = "keep"
-
-
-class AlertTime(StrEnum):
-    """What an alert's timestamp means: when it fired, or the open of its bar."""
-
-    FIRED = "fired"
-    BAR_OPEN = "bar_open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +101,8 @@ class Plan:
         Exits on the P&L of all legs together.
     hedge : Hedge or None
         An option bought before the plan's one sold option, and left after it.
+    value : Decimal or None
+        Rupees that an entry of a share is worth at most; None where lots (shares) or a share of risk set its size.
     """
 
     name: str = "plan"
@@ -169,30 +128,32 @@ class Plan:
     legs: tuple[Leg, ...] = ()
     combined: Combined | None = None
     hedge: Hedge | None = None
+    value: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if (self.lots is None) == (self.risk_share_pct is None):
-            raise BadInput(f"plan {self.name!r}: give lots or risk_share_pct, one of the two")
+        if sum(each is not None for each in (self.lots, self.risk_share_pct, self.value)) != 1:
+            raise BadInput(f"plan {self.name!r}: give lots, risk_share_pct or (for a share) value, one of them")
         if self.lots is not None and self.lots < 1:
             raise BadInput(f"plan {self.name!r}: lots must be 1 or more, not {self.lots}")
         if self.risk_share_pct is not None and self.exits.stop is None:
             raise BadInput(f"plan {self.name!r}: a size from risk_share_pct needs exits.stop")
         if self.overnight is not Overnight.SQUARE_OFF and self.product is Product.INTRADAY:
             raise BadInput(
-                f"plan {self.name!r}: overnight {self.overnight.value!r} needs product MARGIN; "
+                f"plan {self.name!r}: overnight {self.overnight.value!r} needs product MARGIN (CNC for a share); "
                 "the broker squares INTRADAY off before the close"
             )
         if not 0 <= self.pyramiding <= 9:
             raise BadInput(f"plan {self.name!r}: pyramiding adds 0 to 9 entries, not {self.pyramiding}")
+        check_share(self)
         rule = read_strike(self.strike)
         is_by_steps = rule.kind is StrikeKind.STEPS
         if rule.kind is StrikeKind.HEDGE or (not is_by_steps and self.contract is not Contract.OPTION):
             raise BadInput(f"plan {self.name!r}: strike {self.strike!r} is none of a plan of {self.contract.value}")
         if self.is_structure:
-            _check_structure(self)
+            check_structure(self)
             object.__setattr__(self, "legs", fitted(self.legs, f"plan {self.name!r}") if self.legs else ())
             self.carried_legs()
-        object.__setattr__(self, "exits", _carried_out(self))
+        object.__setattr__(self, "exits", carried_out(self))
 
     @property
     def is_structure(self) -> bool:
@@ -221,85 +182,6 @@ class Plan:
     def is_synthetic(self) -> bool:
         """The index itself is traded as if it were a future; never beyond practice."""
         return self.contract is Contract.INDEX_AS_FUTURE
-
-
-def _check_structure(plan: Plan) -> None:
-    """Refuse what is not offered for plans that are entered leg by leg.
-
-    Raises
-    ------
-    BadInput
-        Such a plan.
-    """
-    where = f"plan {plan.name!r}"
-    if plan.contract is not Contract.OPTION:
-        raise BadInput(f"{where}: legs, hedge and combined exits are for options, not for {plan.contract.value}")
-    if plan.risk_share_pct is not None:
-        raise BadInput(f"{where}: legs, sold options and strikes by price take lots, not risk_share_pct")
-    if plan.overnight is not Overnight.SQUARE_OFF:
-        raise BadInput(f"{where}: legs, sold options and strikes by price are left every day (overnight: square_off)")
-    if plan.pyramiding:
-        raise BadInput(f"{where}: nothing is added to legs, sold options and strikes by price (pyramiding: 0)")
-    if plan.legs and plan.hedge is not None:
-        raise BadInput(f"{where}: hedge is for one sold option; among legs write the bought one as a leg")
-    if any(leg.exits.atr_lengths for leg in plan.legs):
-        raise BadInput(f"{where}: legs give their distances in points or percent, not in average true ranges")
-    if plan.hedge is not None and plan.side is not Side.SELL:
-        raise BadInput(f"{where}: a hedge needs side SELL: it stands beside a sold option")
-    if plan.legs and (plan.exits != Exits() or plan.side is not Side.BUY or plan.strike != "ATM"):
-        raise BadInput(f"{where}: with legs, side, strike and exits stand in each leg; all together in combined")
-
-
-def _carried_out(plan: Plan) -> Exits:
-    """Give the exits as they are carried out: levels on the underlying get their disaster stop on the traded price.
-
-    Raises
-    ------
-    BadInput
-        They contradict each other, or the contract.
-    """
-    exits, where = plan.exits, f"plan {plan.name!r}"
-    if len(exits.atr_lengths) > 1:
-        raise BadInput(f"{where}: all average true ranges of a plan need one length, not {sorted(exits.atr_lengths)}")
-    if exits.lock is not None and not 0 < exits.lock.keep < 100:
-        raise BadInput(f"{where}: exits.lock keeps a share between 0 and 100 %, not {exits.lock.keep}")
-    for part in exits.scale_out:
-        is_one = (part.lots is None) != (part.share is None)
-        is_whole = part.lots is None or part.lots >= 1
-        if not is_one or not is_whole or not (part.share is None or 0 < part.share <= 100):
-            raise BadInput(f"{where}: a scale-out takes lots (1 or more) or a share (up to 100 %), one of the two")
-    if plan.contract is Contract.OPTION and any(each.atr is not None for each in exits.premium_distances):
-        raise BadInput(
-            f"{where}: an average true range is one of the underlying, not of a premium; write it under "
-            "exits.underlying, or give points or percent"
-        )
-    watched = exits.underlying
-    if watched is None:
-        return exits
-    if plan.contract not in (Contract.OPTION, Contract.FUTURE):
-        raise BadInput(
-            f"{where}: the traded price is that of the underlying; give stop and target without 'underlying'"
-        )
-    if watched.strike is not None:
-        if plan.contract is not Contract.OPTION:
-            raise BadInput(f"{where}: exits.underlying.strike needs an option")
-        if plan.side is Side.BUY and not plan.is_structure and parse_strike(plan.strike) < 0:
-            raise BadInput(f"{where}: an option bought out of the money is beyond its strike from the start")
-    return exits if exits.stop is not None else replace(exits, stop=DISASTER_STOP)
-
-
-def parse_strike(rule: str) -> int:
-    """Steps into (+) or out of (-) the money: ``ATM`` 0, ``ITM2`` +2, ``OTM1`` -1.
-
-    Raises
-    ------
-    BadInput
-        Not such a rule.
-    """
-    found = read_strike(rule)
-    if found.kind is not StrikeKind.STEPS:
-        raise BadInput(f"strike rule {rule!r} has no steps: it is by price or given")
-    return int(found.value)
 
 
 def index_as_future(**changes: Any) -> Plan:
@@ -380,7 +262,8 @@ def plan_from_mapping(body: Mapping[str, Any]) -> Plan:
         raise BadInput(f"a plan is a table of keys and values, not {type(body).__name__}")
     known = {item.name for item in fields(Plan)}
     # A share of risk sets the lots; it need not be said twice.
-    values: dict[str, Any] = {"lots": None} if body.get("risk_share_pct") is not None else {}
+    by_rupees = body.get("risk_share_pct") is not None or body.get("value") is not None
+    values: dict[str, Any] = {"lots": None} if by_rupees else {}
     for key, value in body.items():
         if key not in known:
             raise UnknownName("plan key", str(key), known)
@@ -444,6 +327,7 @@ _READERS: dict[str, Any] = {
     "no_entry_after": read_time,
     "no_entry_after_on_expiry": read_time,
     "risk_share_pct": read_decimal,
+    "value": read_decimal,
     "min_premium": read_decimal,
     "max_premium": read_decimal,
     "exits": exits_from_mapping,

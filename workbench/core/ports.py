@@ -34,7 +34,7 @@ class InstrumentSource(Protocol):
     """The contracts listed on the day."""
 
     def index(self, underlying: str) -> Instrument:
-        """Index by symbol; UnknownName when it is not listed."""
+        """Index, or stock of NSE, by symbol; UnknownName when it is not listed."""
         ...
 
     def expiries(self, underlying: str) -> Sequence[date]:

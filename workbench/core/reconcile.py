@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from workbench.core.book import Book
 from workbench.core.messages import BrokerOrder, SnapshotTaken
-from workbench.core.order import Order, OrderState
-from workbench.core.position import PositionState
+from workbench.core.order import Order, OrderState, Product
+from workbench.core.position import Position, PositionState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,15 @@ def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
     """Name every instrument whose net units differ, after the orders were folded in.
 
     What was left to expire leaves the broker's list when he settles it, which may be before we are told the price or
-    after: not compared.
+    after: not compared. Nor are shares that stayed over a night: they stand among his holdings.
     """
     ours = book.net_by_instrument()
     expiring = {
         (position.plan.instrument.segment.value, position.plan.instrument.security_id)
         for position in book.positions.values()
-        if position.state is PositionState.EXPIRING or any(fill.settled for fill in position.fills)
+        if position.state is PositionState.EXPIRING
+        or any(fill.settled for fill in position.fills)
+        or is_holding(position, book)
     }
     theirs: dict[tuple[str, str], int] = {}
     names: dict[tuple[str, str], str] = {}
@@ -68,6 +70,12 @@ def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
             name = names.get(key) or ":".join(key)
             differences.append(f"{name}: broker holds {broker} units, our book {mine}")
     return tuple(differences)
+
+
+def is_holding(position: Position, book: Book) -> bool:
+    """Shares bought on a day before: the broker's list of positions does not show them any more."""
+    is_of_another_day = book.day is not None and position.plan.at.date() < book.day
+    return position.plan.product is Product.CNC and is_of_another_day
 
 
 def in_flight(book: Book) -> bool:

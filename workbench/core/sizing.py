@@ -1,4 +1,4 @@
-"""How much: whole lots, fixed or by the share of capital that the stop may cost."""
+"""How much: whole lots, fixed, by the share of capital that the stop may cost, or by what shares are worth."""
 
 from decimal import ROUND_FLOOR, Decimal
 
@@ -18,6 +18,8 @@ def quantity(plan: Plan, instrument: Instrument, *, price: Decimal, capital: Dec
     """
     if plan.lots is not None:
         return plan.lots * instrument.lot
+    if plan.value is not None:
+        return int(plan.value / (price * instrument.lot)) * instrument.lot if price > 0 else 0
     stop = plan.exits.stop
     if capital is None or stop is None or plan.risk_share_pct is None:
         return 0

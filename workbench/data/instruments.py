@@ -108,14 +108,14 @@ class InstrumentMaster:
         return sorted({instrument.symbol for instrument in self})
 
     def index(self, underlying: str) -> Instrument:
-        """Give the index itself (segment IDX_I: the id that quotes and chains want).
+        """Give the underlying itself (the id that quotes and chains want): an index, or a stock of NSE.
 
         Raises
         ------
         UnknownName
-            Not an index of this master.
+            Neither an index nor a stock of this master.
         """
-        found = self._by_key.get(f"{Segment.IDX_I}:{underlying}")
+        found = self._by_key.get(f"{Segment.IDX_I}:{underlying}") or self._by_key.get(f"{Segment.NSE_EQ}:{underlying}")
         if found is None:
             raise UnknownName("index", underlying, [one.symbol for one in self if one.kind is InstrumentKind.INDEX])
         return found

@@ -17,7 +17,7 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
-from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight
+from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight, is_holding
 
 ABSENT_LOOKS = 2
 """Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
@@ -173,6 +173,8 @@ def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[str, int]:
         theirs[key] = theirs.get(key, 0) + row.net_quantity
     short = {}
     for position in turn.book.live_positions():
+        if is_holding(position, turn.book):
+            continue
         instrument = position.plan.instrument
         key = (instrument.segment.value, instrument.security_id)
         if theirs.get(key, 0) * position.side.sign < ours.get(key, 0) * position.side.sign:

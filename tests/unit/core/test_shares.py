@@ -1,0 +1,171 @@
+"""Shares as what is traded: INTRADAY and CNC, sizes, cash hours, charges, and nights among the holdings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.unit.core.builders import Master, Stand, at, listings
+from workbench.core.bars import Quote
+from workbench.core.book import Book
+from workbench.core.deployment import Deployment
+from workbench.core.errors import BadInput
+from workbench.core.instrument import Segment
+from workbench.core.messages import AlertAction, BrokerPosition, DayBegan, PlaceOrder, QuoteReceived, SnapshotTaken
+from workbench.core.order import OrderState, Product
+from workbench.core.plan import plan_from_mapping
+from workbench.core.position import PositionState
+from workbench.core.reconcile import compare_positions
+from workbench.core.signal import Side
+
+SHARE = Master().share
+INTRADAY = {"contract": "underlying", "lots": 10, "exits": {"stop": "1%", "target": "2%"}}
+CNC = {**INTRADAY, "product": "CNC", "overnight": "keep", "on_opposite": "exit"}
+
+
+class ShareStand(Stand):
+    """An engine that trades one share."""
+
+    def __init__(self, body: dict[str, Any], **more: Any) -> None:
+        deployment = Deployment(name="BANK", symbol="HDFCBANK", plan=plan_from_mapping(body), interval="5m")
+        super().__init__(deployment, **more)
+        self.share("1600.00")
+
+    def share(self, price: str) -> None:
+        last = Decimal(price)
+        self.tell(QuoteReceived(quote=Quote(SHARE.key, self.now, last, last - Decimal("0.05"), last + Decimal("0.05"))))
+
+    def go(self, action: AlertAction = AlertAction.BULLISH) -> None:
+        self.alert(action, deployment="BANK", symbol="HDFCBANK")
+
+    def bought(self) -> None:
+        """Hold ten shares whose stop rests."""
+        self.go()
+        entry = self.ticket("E")
+        self.answer(entry)
+        self.update(entry, entry.quantity, 1600)
+        stop = self.ticket("S")
+        self.answer(stop)
+        self.update(stop)
+
+
+def test_a_bullish_alert_buys_and_a_bearish_one_sells_short() -> None:
+    for action, side, trigger in (
+        (AlertAction.BULLISH, Side.BUY, Decimal(1584)),
+        (AlertAction.BEARISH, Side.SELL, Decimal(1616)),
+    ):
+        stand = ShareStand(INTRADAY)
+        stand.go(action)
+        entry = stand.ticket("E")
+        assert (entry.side, entry.quantity, entry.product) == (side, 10, Product.INTRADAY)
+        assert entry.instrument.segment is Segment.NSE_EQ
+        stand.answer(entry)
+        stand.update(entry, 10, 1600)
+        stop = stand.ticket("S")
+        assert (stop.side, stop.trigger_price) == (side.opposite, trigger)
+
+
+def test_shares_of_cnc_are_never_sold_short() -> None:
+    stand = ShareStand(CNC)
+    stand.go(AlertAction.BEARISH)
+    assert not stand.of(PlaceOrder)
+    assert "cannot be sold short" in stand.book.decisions[-1].reason
+
+
+def test_the_size_is_shares_or_what_they_are_worth_or_a_share_of_risk() -> None:
+    for body, units in (
+        ({"lots": 7}, 7),
+        ({"value": 50_000}, 31),
+        ({"risk_share_pct": 1}, 312),
+        ({"value": 1_000}, 0),
+    ):
+        stand = ShareStand({"contract": "underlying", "exits": {"stop": "1%"}, **body})
+        stand.go()
+        if units:
+            assert stand.ticket("E").quantity == units
+        else:
+            assert stand.book.decisions[-1].fate == "denied"
+
+
+def test_a_day_of_shares_ends_before_the_broker_squares_off() -> None:
+    stand = ShareStand(INTRADAY)
+    stand.bought()
+    session = stand.config.calendar.session(Segment.NSE_EQ, stand.now.date())
+    assert session is not None
+    stand.go_to((session.square_off_start - timedelta(seconds=2)).strftime("%H:%M:%S"))
+    assert stand.position.state is PositionState.OPEN
+    stand.share("1601.00")
+    stand.wait(2)
+    assert stand.position.exit_reason == "session_end"
+
+
+def test_charges_are_those_of_the_product() -> None:
+    costs = []
+    for body in (INTRADAY, CNC):
+        stand = ShareStand(body)
+        stand.bought()
+        stop = stand.ticket("S")
+        stand.update(stop, 10, 1584)
+        assert stand.position.state is PositionState.CLOSED
+        costs.append(stand.position.charges)
+    assert costs[1] > costs[0] > 0, "delivery pays its tax on both sides"
+
+
+def test_shares_stay_over_the_night_and_are_protected_again() -> None:
+    stand = ShareStand(CNC)
+    stand.bought()
+    session = stand.config.calendar.session(Segment.NSE_EQ, stand.now.date())
+    assert session is not None
+    stand.go_to((session.close - timedelta(seconds=50)).strftime("%H:%M:%S"))
+    assert stand.position.state is PositionState.CARRIED
+    stand.update(stand.ticket("S"), state=OrderState.EXPIRED)
+    following = stand.config.calendar.next_session(Segment.NSE_EQ, stand.now.date()).date
+    stand.now = at("09:00:00", following)
+    stand.tell(DayBegan(day=following))
+    # The broker's list of positions is empty now: what was bought stands among the holdings.
+    stand.tell(SnapshotTaken(taken_at=stand.now, available_funds=Decimal(1)))
+    stand.wait(8)
+    stand.tell(SnapshotTaken(taken_at=stand.now))
+    assert not stand.book.frozen
+    stand.now = at("09:15:01", following)
+    stand.share("1605.00")
+    stand.wait(1)
+    stop = stand.ticket("S")
+    assert (stop.quantity, stop.product, stop.trigger_price) == (10, Product.CNC, Decimal(1584))
+
+
+def test_shares_of_the_same_day_are_compared_with_the_broker() -> None:
+    stand = ShareStand(CNC)
+    stand.bought()
+    empty = SnapshotTaken(taken_at=stand.now)
+    assert compare_positions(stand.book, empty)
+    row = BrokerPosition(segment="NSE_EQ", security_id=SHARE.security_id, product="CNC", net_quantity=10)
+    assert not compare_positions(stand.book, SnapshotTaken(taken_at=stand.now, positions=(row,)))
+    assert not compare_positions(Book(), empty)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"product": "CNC"}, "CNC is for shares"),
+        ({"contract": "underlying", "product": "MARGIN"}, "INTRADAY or CNC"),
+        ({"contract": "underlying", "product": "CNC", "on_opposite": "exit"}, "for shares that stay"),
+        ({"contract": "underlying", "product": "CNC", "overnight": "keep"}, "on_opposite: exit"),
+        ({"value": 1000}, "value sizes shares"),
+        ({"contract": "underlying", "value": 1000, "lots": 1}, "one of them"),
+        ({"contract": "underlying", "overnight": "keep"}, "CNC for a share"),
+    ],
+)
+def test_plans_of_shares_that_cannot_be_carried_out_are_refused(body: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        plan_from_mapping(body)
+
+
+def test_an_index_is_no_share() -> None:
+    stand = Stand(Deployment(name="X", symbol="NIFTY", plan=plan_from_mapping(INTRADAY), interval="5m"))
+    stand.alert(AlertAction.BULLISH, deployment="X")
+    assert "cannot be bought itself" in stand.book.decisions[-1].reason
+    assert listings().instruments.index("HDFCBANK") == SHARE
