@@ -36,18 +36,19 @@ async def watch_flat(
     str
         What was left when it ended; empty where all is gone.
     """
-    told = float("-inf")
-    while True:
+    told, left = float("-inf"), ""
+    while not runner.stopped_because:
         seen = await runner.lanes.ask(lambda broker: broker.snapshot())
         runner.enqueue(seen)
         await asyncio.sleep(0)
         left = left_over(runner.engine.book.positions.values(), seen)
-        if not left or not is_open() or runner.stopped_because:
-            return left
+        if not left or not is_open():
+            break
         if monotonic() - told >= alarm_every_s:
             told = monotonic()
             runner.notifier.send(Level.ALARM.value, f"not flat after the square-off, the exits go on: {left}")
         await asyncio.sleep(look_every_s)
+    return left
 
 
 def left_over(positions: Iterable[Position], seen: SnapshotTaken) -> str:
