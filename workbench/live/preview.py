@@ -14,6 +14,7 @@ from workbench.core.errors import BadInput, UnknownFact, UnknownName
 from workbench.core.exits import levels
 from workbench.core.legs import Refusal, choose, entry_side
 from workbench.core.messages import AlertAction
+from workbench.core.order import Product
 from workbench.core.plan import Contract, OnOpposite
 from workbench.core.risk import judge_before_contract
 from workbench.core.signal import Direction, Side
@@ -127,7 +128,7 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
         entry = Execution(side=side, quantity=units, price=price, on=system.now.date())
         exit_ = Execution(side=side.opposite, quantity=units, price=leave, on=system.now.date())
         try:
-            kind = charge_kind(chosen.kind)
+            kind = charge_kind(chosen.kind, delivery=deployment.plan.product is Product.CNC)
             charges = trade_charges(
                 engine.config.charges, kind, exchange_of(chosen.segment), entry=entry, exit=exit_
             ).total

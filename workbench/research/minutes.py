@@ -113,21 +113,23 @@ def day_of(number: int) -> date:
     return date(1970, 1, 1) + timedelta(days=number)
 
 
-def session_of_index(calendar: Calendar, day: date) -> Session:
-    """Session that the index keeps on a day with bars.
+def session_of_index(calendar: Calendar, day: date, segment: Segment = Segment.IDX_I) -> Session:
+    """Session that the index, or another segment's bars, keep on a day with bars.
 
     Raises
     ------
     BadInput
         There is none: the bars are wrong.
     """
-    session = calendar.session(Segment.IDX_I, day)
+    session = calendar.session(segment, day)
     if session is None:
         raise BadInput(f"bars on {day}, which has no session; import them again through the importer")
     return session
 
 
-def read_minutes(frame: pd.DataFrame, symbol: str, calendar: Calendar, contracts: ContractTable) -> Minutes:
+def read_minutes(
+    frame: pd.DataFrame, symbol: str, calendar: Calendar, contracts: ContractTable, *, share: Instrument | None = None
+) -> Minutes:
     """Lay a bar frame on the tick grid and its sessions.
 
     Parameters
@@ -136,6 +138,8 @@ def read_minutes(frame: pd.DataFrame, symbol: str, calendar: Calendar, contracts
         One-minute bar frame, shape (n, 5).
     symbol : str
         Underlying; lot and tick of each day are those of the index traded as a future.
+    share : Instrument or None
+        What the bars are of, where they are a share's: its tick, and the hours of its segment.
     """
     times = stamps(frame.index)
     unique, firsts, codes = np.unique(local_days(times), return_index=True, return_inverse=True)
@@ -143,7 +147,10 @@ def read_minutes(frame: pd.DataFrame, symbol: str, calendar: Calendar, contracts
     days = []
     for number, first, last in zip(unique.tolist(), firsts.tolist(), ends, strict=True):
         on = day_of(number)
-        days.append(TradingDay(session_of_index(calendar, on), synthetic(symbol, on, contracts), first, last))
+        if share is None:
+            days.append(TradingDay(session_of_index(calendar, on), synthetic(symbol, on, contracts), first, last))
+        else:
+            days.append(TradingDay(session_of_index(calendar, on, share.segment), share, first, last))
     sizes = np.array([float(day.instrument.tick) for day in days])[codes]
     prices = frame[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
     # Halves go up as in `snap_to_tick`; the nudge takes back what the division lost.

@@ -20,6 +20,7 @@ from typing import Protocol
 from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.engine import Engine, EngineConfig
 from workbench.core.errors import BadInput
+from workbench.core.instrument import InstrumentKind
 from workbench.core.legs import Listings
 from workbench.core.messages import DayBegan, DeploymentChecked, SignalRaised, SnapshotTaken
 from workbench.core.plan import Contract
@@ -30,6 +31,7 @@ from workbench.research.lockstep import Run
 from workbench.research.market import Market, Study
 from workbench.research.minutes import Minutes, TradingDay, index_hours, read_minutes
 from workbench.research.option_feed import OptionFeed
+from workbench.research.share_feed import ListedShare, ShareFeed, share_of
 from workbench.research.statistics import statistics
 from workbench.research.trades import StudyResult
 
@@ -79,13 +81,16 @@ def replay(
     """
     began = time.perf_counter()
     refuse_what_has_no_prices(study, capital)
-    minutes = read_minutes(study.minutes(market.history), study.symbol, market.calendar, market.contracts)
+    share = share_of(study.symbol, market.contracts) if study.plan.contract is Contract.UNDERLYING else None
+    minutes = read_minutes(study.minutes(market.history), study.symbol, market.calendar, market.contracts, share=share)
     calls = evaluate(study, market, minutes, study.signal_bars(market.history))
     run = Run(engine=Engine(_config(study, market, minutes, limits, capital)))
     run.venue.free = ENDLESS if capital is None else None
     feed: Feed
     if study.plan.is_synthetic:
         feed = IndexFeed(run=run, minutes=minutes, abridge=abridge)
+    elif share is not None:
+        feed = ShareFeed(run=run, minutes=minutes, abridge=abridge)
     else:
         feed = OptionFeed.of(run, minutes, study, market)
     _walk(run, feed, study, market, minutes, calls, capital)
@@ -108,12 +113,12 @@ def replay(
 def refuse_what_has_no_prices(study: Study, capital: Decimal | None) -> None:
     """Refuse contracts that neither bars nor the model give a price for, and a size without the capital it needs."""
     plan = study.plan
-    if plan.contract in (Contract.FUTURE, Contract.UNDERLYING):
+    if plan.contract is Contract.FUTURE:
         raise BadInput(
             f"plan {plan.name!r}: no bars of contract {plan.contract.value!r} are replayed by this version; use "
             "'index_as_future' or 'option'"
         )
-    if plan.lots is None and capital is None:
+    if plan.risk_share_pct is not None and capital is None:
         raise BadInput(f"plan {plan.name!r}: a size from risk_share_pct needs the capital to start with; give capital")
 
 
@@ -141,6 +146,8 @@ def _config(study: Study, market: Market, minutes: Minutes, limits: Limits, capi
 
 def _listings(study: Study, market: Market, minutes: Minutes, day: TradingDay) -> Listings:
     """What was listed on that day, around the last price before it."""
+    if day.instrument.kind is InstrumentKind.EQUITY:
+        return Listings(ListedShare(day.instrument), market.contracts)
     row, column = (day.first - 1, 3) if day.first else (0, 0)
     listed = Listed(market.contracts, study.symbol, day.session.date, minutes.price(row, column))
     return Listings(listed, market.contracts)
