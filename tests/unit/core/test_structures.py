@@ -6,14 +6,15 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.core.builders import option
+from tests.unit.core.builders import at, option
 from tests.unit.core.legs_stand import LegsStand
 from workbench.core.book import Book
 from workbench.core.codec import decode, encode
 from workbench.core.engine import Engine
-from workbench.core.instrument import Right
+from workbench.core.instrument import Right, Segment
 from workbench.core.messages import (
     AlertAction,
+    ClosedByHand,
     DayBegan,
     Level,
     Notify,
@@ -347,3 +348,42 @@ def test_named_plans_come_round_and_their_journal_gives_the_book(name: str) -> N
     again = Book()
     again.apply_all(decode(encode(event)) for event in stand.events)
     assert again == stand.book
+
+
+def test_a_sold_leg_whose_cover_was_closed_by_hand_is_left_loudly() -> None:
+    stand = LegsStand(SPREAD)
+    stand.stand()
+    cover, sold = stand.legs()
+    units = {SHORT_PUT: -50}
+    rows = [stand.row(each, each.quantity, 60, order_id=f"B{each.correlation_id}") for each in stand.tickets("E")]
+    stop = stand.row(stand.ticket("S"))
+    stand.snapshot(*rows, stop, held=units)
+    stand.wait(6)
+    stand.refresh()
+    stand.snapshot(*rows, stop, held=units)
+    told = ClosedByHand(position_id=cover.position_id, quantity=50, price=Decimal(60))
+    stand.tell(told)
+    cover, sold = stand.legs()
+    assert not cover.is_live
+    assert (sold.state, sold.exit_reason) == (PositionState.EXITING, "uncovered")
+    assert any(each.level is Level.ALARM and "not covered any more" in each.text for each in stand.of(Notify))
+
+
+def test_legs_that_could_not_be_left_are_known_on_the_next_day() -> None:
+    stand = LegsStand(SPREAD)
+    stand.stand()
+    stand.go_to("15:27:30")
+    assert stand.legs()[1].state is PositionState.EXITING
+    following = stand.config.calendar.next_session(Segment.NSE_FNO, stand.now.date()).date
+    day = len(stand.events)
+    stand.now = at("09:00:00", following)
+    stand.tell(DayBegan(day=following))
+    assert stand.structure.stood is not None
+    again = Book()
+    again.apply_all(decode(encode(event)) for event in stand.events[day:])
+    assert again == stand.book, "the events of one day give the book"
+    stand.now = at("09:15:02", following)
+    stand.refresh()
+    stand.wait(3)
+    assert stand.tickets("X")[-1].side is Side.BUY, "what is sold is bought back first"
+    assert stand.legs()[0].state is PositionState.OPEN

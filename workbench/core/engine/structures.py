@@ -115,8 +115,14 @@ def _leave_legs(turn: Turn, structure: Structure, reason: str) -> None:
 
 
 def _release_cover(turn: Turn, legs: list[Position]) -> None:
-    """Leave bought legs whose sold ones are bought back."""
+    """Leave bought legs whose sold ones are bought back; and sold ones whose cover is gone (closed by hand)."""
     for leg in legs:
+        if leg.side is Side.BUY and not leg.is_live:
+            for sold in sold_beside(turn.book.positions, leg):
+                if not sold.exit_reason:
+                    turn.tell(Level.ALARM, f"{sold.plan.instrument.name} is not covered any more; leaving it")
+                    steering.begin_exit(turn, sold.position_id, "uncovered")
+            continue
         if leg.side is not Side.BUY or leg.state is not PositionState.OPEN or sold_beside(turn.book.positions, leg):
             continue
         right = leg.plan.instrument.right
