@@ -62,8 +62,10 @@ class Up(RunningWorkbench):
 
     def enter(self) -> dict[str, Any]:
         """Buy, again where the market ran away from the limit, until there is a position with its stop."""
+        answers = []
         for _ in range(10):
             status, answer = self.buy()
+            answers.append(answer)
             assert (status, answer["status"]) == (200, "accepted"), answer
             subject = answer["id"]
 
@@ -73,7 +75,7 @@ class Up(RunningWorkbench):
 
             if found := self.wait("an entry or its end", settled)[0]:
                 return dict(found)
-        raise AssertionError("ten entries came to nothing")
+        raise AssertionError(f"ten entries came to nothing: {answers}")
 
     def orders_of(self, position_id: str) -> list[dict[str, Any]]:
         """Orders of a position as we know them."""

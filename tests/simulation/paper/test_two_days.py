@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.paper.running import FAR, Dhan, Up, deploy, playing_dhan
+from tests.simulation.paper.running import Dhan, Up, deploy, playing_dhan
 from workbench.reference import calendar
 from workbench.simulator.market import CLOCK_SEGMENT
 
@@ -32,7 +32,7 @@ def test_a_paper_day_ends_with_its_export_and_the_next_one_trades(tmp_path: Path
         first = dhan.simulator.simulator.day
         following = calendar().next_session(CLOCK_SEGMENT, first).date
         stand_near_the_close(dhan, 60)
-        deploy(tmp_path / "data", "paper", plan=FAR)
+        deploy(tmp_path / "data", "paper")
         up = Up(tmp_path, dhan.proxy.url, "--mode", "paper")
         try:
             up.wait("the engine", lambda: up.get("/health")["ready"])
