@@ -94,7 +94,7 @@ def faults_of(rng: random.Random, seconds: int) -> Faults:
         blind_snapshot=foul,
         delay_s=rng.choice([0.0, 0.3, 2.5]),
         lag_s=rng.choice([0.0, 3.0]) if foul else 0.0,
-        gap=rng.choice([0.0, 0.01, 0.02]),
+        gap=rng.choice([0.0, 0.01, 0.03]),
         bad_tick=rng.choice([0.0, 0.02]),
         silent=_spells(rng, seconds, "no quotes"),
         outages=_spells(rng, seconds, "DH-901: the access token is invalid") if foul else (),

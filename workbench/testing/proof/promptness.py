@@ -1,7 +1,8 @@
 """What has to happen soon: leaving at target, stop, time and order; the trail; the alarm of a silent feed.
 
-In calm weather (no write fails, no update is lost) nothing excuses a delay, so these bounds are tight. What is judged
-in every weather is that nothing is left for a reason that the market never gave (S6).
+A decision to leave needs prices only, so it is demanded in every weather once the journal knows the fills; what needs
+the broker (an order that rests, a stop that trails) is demanded in calm weather, where no write fails and no update is
+lost. And nothing may be left for a reason that the market never gave (S6).
 
 Invariant: the engine is not asked; prices, fills and orders are the venue's, reasons are the journal's.
 """
@@ -96,7 +97,7 @@ class Promptness:
 
     def disturbed(self) -> None:
         """The process died: what was known is looked up again first."""
-        self.rested = 0
+        self.rested = self.silent = 0
         for each in self.watched.values():
             each.at_target = each.passed = each.timed = each.ordered = each.bare = each.short = each.lossy = 0
         # What was only in memory is not in the journal: an order of a person may be lost with it.
@@ -116,9 +117,25 @@ class Promptness:
                 self.watched.pop(position_id, None)
             elif position_id in self.positions:
                 self._follow(position_id)
-        if venue.faults.is_calm and self.rested > RESTED_S and not venue.by_hand():
-            for position_id, watched in self.watched.items():
-                self._judge(position_id, self.positions[position_id], watched)
+        if self.rested <= RESTED_S or venue.by_hand():
+            return
+        known = {each: self._is_known(each) for each in self.watched}
+        for position_id, watched in self.watched.items():
+            begun = self.positions[position_id]
+            if venue.faults.is_calm:
+                self._judge_orders(position_id, begun, watched)
+            if begun.reason or begun.plan.side.sign < 0 or not known[position_id]:
+                continue
+            self._judge_decisions(position_id, begun, watched)
+            is_lossy = all(known.values()) and self._loss() >= self.keeper.config.limits.max_daily_loss
+            watched.lossy = watched.lossy + 1 if is_lossy else 0
+            text = "though the day's loss has reached its limit"
+            promise(watched.lossy <= SOON_S, "I7", f"{position_id} is not left for {watched.lossy} s {text}")
+
+    def _is_known(self, position_id: str) -> bool:
+        """The journal has every fill of it: then a decision needs nothing but prices, whatever the weather."""
+        held = self.keeper.told.held.get(position_id)
+        return held is not None and held.units == self.venue.held(position_id)
 
     def _follow(self, position_id: str) -> None:
         price, now = self.venue.prices[self.positions[position_id].plan.instrument.key], self.venue.now
@@ -149,36 +166,37 @@ class Promptness:
         filled = sum(each.filled for each in entries)
         return sum((each.value for each in entries), Decimal(0)) / filled if filled else Decimal(0)
 
-    def _judge(self, position_id: str, begun: Begun, watched: Watched) -> None:
-        venue, now, exits = self.venue, self.venue.now, begun.plan.exits
-        resting = venue.resting_exits(position_id)
+    def _judge_orders(self, position_id: str, begun: Begun, watched: Watched) -> None:
+        """In calm weather an order rests soon after each fill, and for all of it."""
+        venue, resting = self.venue, self.venue.resting_exits(position_id)
         is_bare = not resting and begun.stop is not None and not venue.nobody_bids
         watched.bare = watched.bare + 1 if is_bare else 0
         promise(watched.bare <= BARE_S, "I5", f"{position_id} without any order for {watched.bare} s in calm weather")
-        if begun.reason or begun.plan.side.sign < 0:
+        if begun.reason:
             return
         is_short = 0 < sum(each.remaining for each in resting) < venue.held(position_id) and venue.faults.delay_s < 1
         watched.short = watched.short + 1 if is_short else 0
-        promise(watched.short <= BARE_S, "R16", f"{position_id} is protected in part for {watched.short} s")
+        promise(watched.short < SOON_S, "R16", f"{position_id} is protected in part for {watched.short} s")
+        if begun.plan.side.sign > 0 and resting and resting[-1].ticket.order_type is OrderType.STOP_LIMIT:
+            self._trailed(position_id, begun, watched, resting[-1].ticket.trigger_price)
+
+    def _judge_decisions(self, position_id: str, begun: Begun, watched: Watched) -> None:
+        """What is known is acted on: the decision to leave needs no broker."""
+        venue, now, exits = self.venue, self.venue.now, begun.plan.exits
         price, average = venue.prices[begun.plan.instrument.key], self._average(position_id)
-        if exits.target is not None and any(each.ticket.order_type is OrderType.STOP_LIMIT for each in resting):
-            is_there = not venue.nobody_bids and price - TICK >= average + exits.target.rupees(average) + TICK
-            watched.at_target = watched.at_target + 1 if is_there else 0
-        triggers = [each.ticket.trigger_price for each in resting if each.ticket.order_type is OrderType.STOP_LIMIT]
-        watched.passed = watched.passed + 1 if triggers and price <= triggers[0] else 0
-        is_time = exits.time is not None and now.time() >= exits.time
-        watched.timed = watched.timed + 1 if is_time else 0
+        target = None if exits.target is None else average + exits.target.rupees(average)
+        is_there = target is not None and not venue.nobody_bids and price - TICK >= target + TICK
+        watched.at_target = watched.at_target + 1 if is_there else 0
+        watched.passed = watched.passed + 1 if begun.stops and price <= min(begun.stops) else 0
+        watched.timed = watched.timed + 1 if exits.time is not None and now.time() >= exits.time else 0
         watched.ordered = watched.ordered + 1 if begun.must_leave else 0
-        watched.lossy = watched.lossy + 1 if self._loss() >= self.keeper.config.limits.max_daily_loss else 0
         for seconds, most, text in (
             (watched.at_target, SOON_S, "its target is reached"),
             (watched.passed, PASSED_S, "its stop was passed"),
             (watched.timed, SOON_S, "its time is over"),
             (watched.ordered, SOON_S, "a person ordered it to be left"),
-            (watched.lossy, SOON_S, "the day's loss has reached its limit"),
         ):
             promise(seconds <= most, "I5", f"{position_id} is not left for {seconds} s though {text}")
-        self._trailed(position_id, begun, watched, triggers)
 
     def _loss(self) -> Decimal:
         """Rupees lost today, what is held at its last price, charges not counted."""
@@ -189,14 +207,14 @@ class Promptness:
                 total += self.venue.value_of(position_id) + self.venue.held(position_id) * price
         return -total
 
-    def _trailed(self, position_id: str, begun: Begun, watched: Watched, triggers: list[Decimal]) -> None:
+    def _trailed(self, position_id: str, begun: Begun, watched: Watched, trigger: Decimal) -> None:
         """Some seconds into a minute the stop stands where the trail of the minute before asks for it."""
         trail, high, average = begun.plan.exits.trail, watched.last_minute_high, self._average(position_id)
         is_due = self.venue.now.second == SOON_S + 6 and self.rested > 60 + SOON_S
-        if trail is None or high is None or not triggers or not is_due or high <= average:
+        if trail is None or high is None or not is_due or high <= average:
             return  # a trail begins to move with the first price above the entry
         if trail.after is not None and high - average < trail.after.rupees(average):
             return
         step = TICK if trail.step is None else trail.step.rupees(average)
         least = high - trail.distance.rupees(average) - step - TICK
-        promise(triggers[0] >= least, "I5", f"{position_id}: the stop {triggers[0]} does not trail {high}")
+        promise(trigger >= least, "I5", f"{position_id}: the stop {trigger} does not trail {high}")

@@ -160,7 +160,9 @@ def _deployment(name: str, rng: random.Random, *, is_night: bool) -> Deployment:
         plan = replace(
             plan,
             lots=rng.choice([1, 2, 5]),
-            exits=replace(exits, stop=points(15), target=points(30), time=None),
+            exits=Exits(stop=points(15), target=points(30))
+            if rng.random() < 0.6
+            else replace(exits, stop=points(15), target=points(30), time=None),
             product=Product.MARGIN,
             overnight=rng.choice([Overnight.KEEP, Overnight.KEEP_WINNERS]),
             no_entry_before=None,

@@ -119,6 +119,7 @@ class Venue:
     _post: list[tuple[datetime, int, str, Message | Asked]] = field(default_factory=list)
     _count: int = 0
     _by_position: dict[str, list[Resting]] = field(default_factory=dict)
+    _bad_left: dict[str, int] = field(default_factory=dict)
     _hand: list[Resting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -182,7 +183,9 @@ class Venue:
             wide = Decimal(self.rng.choice([0, 0, 0, 0, 0, 1, 2]))
             sizes = self.rng.choice([5000, 5000, 500, 25]), self.rng.choice([5000, 5000, 500, 25])
             quote = Quote(key, self.now, price, bid, price + TICK + wide, *sizes)
-            if self.rng.random() < self.faults.bad_tick:
+            if self._bad_left.get(key, 0) > 0 or self.rng.random() < self.faults.bad_tick:
+                # A broken line repeats itself for some seconds.
+                self._bad_left[key] = (self._bad_left.get(key) or self.rng.randint(1, 6)) - 1
                 quote = self.rng.choice([replace(quote, last=Decimal(0)), replace(quote, ask=Decimal(0))])
             found.append(quote)
         return found
