@@ -44,7 +44,7 @@ class AlarmFile:
         self.file = file
         self._waiting: dict[int, Alarm] = {}
         self._number = 0
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = _text_of(file)
         self._is_torn = bool(text) and not text.endswith("\n")
         for line in text.splitlines():
             self._read(line)
@@ -105,3 +105,12 @@ class AlarmFile:
             return
         self._waiting[alarm.number] = alarm
         self._number = max(self._number, alarm.number)
+
+
+def _text_of(file: Path) -> str:
+    """Give what can be read: alarms of yesterday are no reason not to watch what is open today."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    except OSError as error:
+        log.error("the alarms of before cannot be read: %s", error)
+        return ""

@@ -151,3 +151,14 @@ def test_an_alarm_file_that_cannot_be_written_keeps_the_alarm_in_memory(tmp_path
     alarms = AlarmFile(tmp_path / "blocked" / "alarms.jsonl")
     alarms.raise_alarm("no stop", AT)
     assert [each.text for each in alarms.waiting] == ["no stop"]
+
+
+def test_alarms_of_which_a_power_cut_left_half_keep_no_engine_from_starting(tmp_path: Path) -> None:
+    file = tmp_path / "alarms.jsonl"
+    AlarmFile(file).raise_alarm("kept", AT)
+    with file.open("ab") as stream:
+        stream.write(b'\xff\xfe\x00{"alarm": ')
+    again = AlarmFile(file)
+    assert [alarm.text for alarm in again.waiting] == ["kept"]
+    again.raise_alarm("new", AT)
+    assert [alarm.text for alarm in AlarmFile(file).waiting] == ["kept", "new"]
