@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         show(f"control app: http://127.0.0.1:{config.server.panel_port}")
     code = supervisor.run()
     show(f"workbench: everything has ended ({supervisor.why or 'done'})")
+    if args.mode == Mode.LIVE.value and (left := _left_open(config)):
+        show(f"CAUTION: {left}")
     return code
 
 
@@ -78,6 +80,14 @@ def _permitted(args: argparse.Namespace, config: Config) -> str:
     given = live_start.permit(config, data_dir(), args.confirm)
     live_start.LiveVenue(config, data_dir(), given).choose()
     return given.sentence
+
+
+def _left_open(config: Config) -> str:
+    """Say what nobody watches any more; empty when all is flat."""
+    from workbench.bootstrap import live_start
+
+    held = live_start.open_positions(data_dir(), live_start.account_of(config))
+    return f"{held} live positions stay open and nothing watches them; their stops rest at the broker" if held else ""
 
 
 def _words(args: argparse.Namespace, market: str) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from workbench.bootstrap import live_start
 from workbench.bootstrap.live_start import Permit, _fills_by_session, open_positions, permit
+from workbench.bootstrap.up import _left_open
 from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
 from workbench.core.deployment import Mode
@@ -20,3 +24,13 @@ def test_a_damaged_live_journal_may_hold_a_position_and_so_does_not_keep_the_eng
     assert open_positions(tmp_path, "live-001") == 1
     assert permit(CONFIG, tmp_path, "") == Permit(sentence="", held=1)
     assert _fills_by_session(tmp_path, "live-001") == []
+
+
+@pytest.mark.parametrize(("held", "words"), [(2, "2 live positions stay open and nothing watches them"), (0, "")])
+def test_whoever_ends_live_is_told_what_stays_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, words: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr(live_start, "open_positions", lambda *_: held)
+    told = _left_open(CONFIG)
+    assert told.startswith(words) and bool(told) is bool(held)
