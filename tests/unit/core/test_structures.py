@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from tests.unit.core.builders import at, option
+from tests.unit.core.builders import LIMITS, at, option
 from tests.unit.core.legs_stand import LegsStand
 from workbench.core.book import Book
 from workbench.core.codec import decode, encode
@@ -387,3 +388,49 @@ def test_legs_that_could_not_be_left_are_known_on_the_next_day() -> None:
     stand.wait(3)
     assert stand.tickets("X")[-1].side is Side.BUY, "what is sold is bought back first"
     assert stand.legs()[0].state is PositionState.OPEN
+
+
+def test_an_exit_alert_that_names_the_sold_option_leaves_all_legs() -> None:
+    stand = LegsStand(SPREAD)
+    stand.stand()
+    stand.alert(AlertAction.EXIT_GIVEN, "other", given_strike=Decimal(15000), given_right=Right.PE)
+    assert stand.fates("other") == ["nothing_to_exit"]
+    stand.alert(AlertAction.EXIT_GIVEN, "named", given_strike=Decimal(15700), given_right=Right.PE)
+    assert stand.fates("named") == ["exited"]
+    assert stand.legs()[1].state is PositionState.EXITING
+
+
+@pytest.mark.parametrize(("action", "fate"), [("CLOSE_CALL", "exited"), ("CLOSE_PUT", "nothing_to_exit")])
+def test_closing_what_a_bullish_alert_opened_means_its_view_and_not_the_type_that_was_sold(
+    action: str, fate: str
+) -> None:
+    stand = LegsStand(SPREAD)
+    stand.stand()
+    stand.alert(AlertAction[action], "close")
+    assert stand.fates("close") == [fate]
+
+
+def test_an_alert_that_names_an_option_sells_that_one() -> None:
+    stand = LegsStand({"side": "SELL", "exits": {"stop": "50%"}})
+    stand.alert(AlertAction.ENTRY_GIVEN, given_strike=Decimal(15600), given_right=Right.PE)
+    stand.respond()
+    assert stand.ticket("E").instrument == option(15600, Right.PE)
+
+
+def test_a_given_strike_needs_an_alert_that_names_it() -> None:
+    stand = LegsStand({"legs": [{"side": "sell", "right": "PE", "strike": "given", "exits": {"stop": "50%"}}]})
+    stand.go()
+    assert "names none" in stand.book.decisions[-1].reason
+
+
+def test_legs_above_the_freeze_quantity_are_refused() -> None:
+    stand = LegsStand({**STRADDLE, "lots": 40}, limits=replace(LIMITS, capital=Decimal(100_000_000)))
+    stand.go()
+    assert stand.book.decisions[-1].gate == "freeze_quantity"
+
+
+def test_the_loss_that_the_legs_can_make_is_held_to_the_limit() -> None:
+    stand = LegsStand(SPREAD, limits=replace(LIMITS, capital=Decimal(20_000)))
+    stand.go()
+    assert stand.book.decisions[-1].gate == "loss_per_trade"
+    assert stand.tickets("E") == []

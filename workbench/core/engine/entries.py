@@ -288,7 +288,8 @@ def _towards(turn: Turn, wish: Wish) -> None:
 def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Position | None) -> None:
     """Close what is held, if it is what the alert means; never open anything."""
     drop_pending(turn, deployment.name, f"a newer alert came: {alert.alert_id}")
-    if held is None or not _is_meant(alert, deployment, held):
+    legs = [held] if held is None or not held.plan.structure else turn.book.all_of(deployment.name)
+    if held is None or not any(_is_meant(alert, deployment, leg) for leg in legs if leg is not None):
         reason = "nothing is held" if held is None else f"{held.plan.instrument.name} is held, the alert means another"
         turn.decide(alert.alert_id, deployment.name, "nothing_to_exit", reason)
         return
@@ -310,7 +311,7 @@ def _is_meant(alert: AlertReceived, deployment: Deployment, held: Position) -> b
             direction = Direction.LONG
         case _:
             direction = Direction.SHORT
-    if deployment.plan.contract is Contract.OPTION:
+    if deployment.plan.contract is Contract.OPTION and not held.plan.structure:
         return instrument.right is (Right.CE if direction is Direction.LONG else Right.PE)
     return held.plan.direction is direction
 

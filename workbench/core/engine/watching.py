@@ -76,7 +76,8 @@ def _singles(plan: Plan) -> list[Plan]:
     if not plan.is_structure:
         return [plan]
     by_steps = [leg for leg in plan.carried_legs() if leg.rule.kind is StrikeKind.STEPS]
-    return [Plan(name=plan.name, expiry=plan.expiry, strike=leg.strike) for leg in by_steps]
+    roll = plan.roll_on_expiry_at
+    return [Plan(name=plan.name, expiry=plan.expiry, roll_on_expiry_at=roll, strike=leg.strike) for leg in by_steps]
 
 
 def _adjust(turn: Turn, symbol: str, wanted: dict[str, Instrument]) -> None:
