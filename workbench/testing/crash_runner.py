@@ -210,6 +210,7 @@ class CrashDay:
         self.recoveries: list[float] = []
         self.missed = self.alerts = self.kills = 0
         self.quiet_at = 0.0
+        self.second = FIRST_SECOND
 
     def run(self, kills: int) -> CrashReport:
         """Trade, kill, and tell what came of it."""
@@ -257,12 +258,12 @@ class CrashDay:
             self.quiet_at = time.monotonic() + HELD_BACK_S
         body = self._body(deployment, target)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
-        self.valve.let_go(seconds=self.rng.randint(5, 12))
+        self._go_on(self.rng.randint(5, 12))
         if kills:
             self._await_point(point, way, answer)
             self._kill_and_start(point)
         self._settle(answer, deployment, body)
-        self.valve.let_go(seconds=self.rng.randint(8, 20))
+        self._go_on(self.rng.randint(8, 20))
         self.wait_held()
         self._compare(point)
         self.trace.append(self._standing())
@@ -316,19 +317,24 @@ class CrashDay:
         """Send an alert without a kill and let it work."""
         body = self._body(deployment, target)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
-        self.valve.let_go(seconds=10)
+        self._go_on(10)
         self._settle(answer, deployment, body)
         self.wait_held()
 
     def _leave_all(self) -> None:
         for deployment in self.deployments:
             self.quietly(deployment, "flat")
-        self.valve.let_go(seconds=30)
+        self._go_on(30)
         self.wait_held()
         self._compare("the end")
         self.findings["unprotected"] += [
             f"{each}: still held at the end" for each in self.simulator.call(self.guard.net)
         ]
+
+    def _go_on(self, seconds: int) -> None:
+        """Let the market run on; its next stop is the same second in every run, however long things took."""
+        self.second += seconds
+        self.valve.let_go(until=self.second)
 
     # --- looking ------------------------------------------------------------------------------------------------
 
