@@ -188,6 +188,11 @@ def _positions(shown: shapes.Screen) -> None:
     )
     if not shown.positions:
         st.markdown("Flat: no position, none being opened.")
+    for number, legs in enumerate(shown.legs):
+        with st.container(border=True, key=f"legs-{number}"):
+            marks = " ".join(f":orange-badge[{mark}]" for mark in legs.marks)
+            st.markdown(f"**{legs.title}** {marks}  \n{coloured(f'**{legs.pnl}**', legs.tone)} together")
+            _figures(legs.figures, f"legs-{number}")
     for number, card in enumerate(shown.positions):
         with st.container(border=True, key=f"position-{card.stop_tone}-{number}"):
             marks = " ".join(f":orange-badge[{mark}]" for mark in card.marks)

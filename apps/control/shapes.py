@@ -70,6 +70,17 @@ class PositionCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LegsCard:
+    """Several legs that are held together, with their common P&L."""
+
+    title: str
+    marks: tuple[str, ...]
+    pnl: str
+    tone: Tone
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertLine:
     """One alert and why it traded or not."""
 
@@ -118,6 +129,7 @@ class Screen:
     used: tuple[Figure, ...]
     lines: tuple[Figure, ...]
     positions: tuple[PositionCard, ...]
+    legs: tuple[LegsCard, ...]
     alerts: tuple[AlertLine, ...]
     deployments: tuple[DeploymentLine, ...]
     notices: tuple[Notice, ...]

@@ -13,6 +13,7 @@ from typing import Any
 
 from apps.control import words
 from apps.control.killing import kill_banner
+from apps.control.legs_view import legs_card
 from apps.control.shapes import (
     AlarmLine,
     AlertLine,
@@ -60,6 +61,7 @@ def screen(status: Json, orders: Sequence[Json] = ()) -> Screen:
         used=_used(status),
         lines=lines(status),
         positions=tuple(position_card(item, mode) for item in status.get("positions") or ()),
+        legs=tuple(legs_card(item) for item in status.get("structures") or ()),
         alerts=tuple(_alert_line(item) for item in status.get("alerts") or ()),
         deployments=tuple(_deployment_line(item) for item in status.get("deployments") or ()),
         notices=tuple(_notice(item) for item in reversed((status.get("notices") or [])[-6:])),
@@ -306,6 +308,8 @@ def stop_line(item: Json, mode: str) -> tuple[str, Tone]:
     level = words.price(stop)
     if not item.get("units"):
         return "no fill yet, so no stop yet", Tone.WARN
+    if item.get("covers"):
+        return "none: it covers a sold option and is left after it", Tone.PLAIN
     if item.get("state") == "exiting":
         return f"leaving now, was {level} · order {order_id}", Tone.WARN
     if item.get("state") == "carried":

@@ -179,3 +179,12 @@ def sold_beside(positions: Mapping[str, Position], position: Position) -> list[P
         and other.plan.side is Side.SELL
         and other.plan.instrument.right is plan.instrument.right
     ]
+
+
+def covers(structures: Mapping[str, Structure], position: Position) -> bool:
+    """Tell whether a bought leg stands beside a sold one of its type: it has no stop, and needs none."""
+    structure = structures.get(position.plan.structure)
+    if structure is None or position.side is not Side.BUY:
+        return False
+    right = position.plan.instrument.right
+    return any(leg.side is Side.SELL and leg.instrument.right is right for leg in structure.plan.legs)

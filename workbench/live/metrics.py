@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from workbench.core.money import ZERO
 from workbench.core.order import OrderState, Purpose
 from workbench.core.position import PositionState, Protection
+from workbench.core.structure import covers
 from workbench.live.system import LiveSystem
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -99,7 +100,13 @@ class AccountCollector(Collector):
         live = engine.book.live_positions()
         held = [each for each in live if each.open_quantity]
         out_of_hours = (PositionState.CARRIED, PositionState.EXPIRING)
-        naked = [each for each in held if each.protection is Protection.NONE and each.state not in out_of_hours]
+        naked = [
+            each
+            for each in held
+            if each.protection is Protection.NONE
+            and each.state not in out_of_hours
+            and not covers(engine.book.structures, each)
+        ]
         yield _gauge("halted", "1 while entries are refused.", engine.book.halted)
         yield _gauge("frozen", "1 while book and broker differ.", bool(engine.book.frozen))
         yield _gauge("positions", "Positions that are held.", len(held))

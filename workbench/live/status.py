@@ -18,7 +18,7 @@ from workbench.core.money import ZERO
 from workbench.core.order import Order
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
-from workbench.core.structure import combined_pnl
+from workbench.core.structure import combined_pnl, covers
 from workbench.live.edges import DecisionLine, TradeRow
 from workbench.live.system import LiveSystem
 
@@ -98,7 +98,8 @@ def status(system: LiveSystem) -> dict[str, Any]:
 def _is_naked(view: dict[str, Any]) -> bool:
     """Held and without a stop; a stop ends with its day, so at night and after expiry there is none to have."""
     is_out_of_hours = view["state"] in (PositionState.CARRIED.value, PositionState.EXPIRING.value)
-    return bool(view["protection"] == Protection.NONE.value and view["units"] and not is_out_of_hours)
+    is_bare = view["protection"] == Protection.NONE.value and not view["covers"]
+    return bool(is_bare and view["units"] and not is_out_of_hours)
 
 
 def alarm_views(system: LiveSystem) -> list[dict[str, Any]]:
@@ -156,6 +157,7 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
         "id": position.position_id,
         "deployment": plan.deployment,
         "structure": plan.structure,
+        "covers": covers(engine.book.structures, position),
         "state": position.state.value,
         "instrument": instrument.name,
         "key": instrument.key,
