@@ -18,6 +18,7 @@ from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient, EngineNotRunning
 from workbench.bootstrap.desk import today
+from workbench.bootstrap.dhan_venue import refuse_beyond_practice
 from workbench.bootstrap.findings import Blocks, Finding, Readiness
 from workbench.bootstrap.logging_in import given_token, needed_until, token_ways
 from workbench.bootstrap.places import Places
@@ -62,13 +63,14 @@ class Patient:
 
 def examine(patient: Patient) -> Readiness:
     """Run every check of a mode."""
-    config, data = patient.config, patient.data
+    data = patient.data
     checks: list[Check] = [
         ("python", _python, Blocks.ALL),
-        ("configuration", lambda: f"mode {config.trading.mode.value}, entries: {config.trading.enabled}", Blocks.ALL),
+        ("configuration", lambda: _settings(patient), Blocks.ALL),
         ("data folder", lambda: _folder(data), Blocks.ALL),
         ("bars", lambda: _bars(patient), Blocks.NOTHING),
         ("deployments", lambda: _deployments(data), Blocks.NOTHING),
+        *([] if patient.mode is Mode.PRACTICE else [("account", lambda: _on_account(patient), Blocks.PAPER)]),
         ("engine", lambda: _engine(patient.client), Blocks.NOTHING),
     ]
     findings = [_run(*check) for check in checks]
@@ -182,6 +184,25 @@ def newest_master(folder: Path, source: str) -> date | None:
         with contextlib.suppress(ValueError):  # 2026-99-99 is somebody else's file
             days.append(date.fromisoformat(file.stem.removeprefix(f"{source}-")))
     return max(days, default=None)
+
+
+def _settings(patient: Patient) -> str:
+    config = patient.config
+    sent = ", dry run: no order is sent" if config.dhan.dry_run else ", orders are sent"
+    sent = sent if patient.mode is Mode.LIVE else ""
+    return f"mode {patient.mode.value}, entries: {config.trading.enabled}{sent}"
+
+
+def _on_account(patient: Patient) -> str:
+    """Look at what a start in this mode would refuse in the deployments."""
+    mode = patient.mode.value
+    known = promoted.load_all(patient.data)
+    chosen = [item for item in known if item.account == mode]
+    if known and not chosen:
+        raise WorkbenchError(f"no deployment is on the {mode} account; workbench deployments NAME --account {mode}")
+    for item in chosen:
+        refuse_beyond_practice(item)
+    return ", ".join(item.name for item in chosen) or "no deployment yet"
 
 
 def _deployments(data: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.paper.running import deploy
 from tests.unit.brokers.test_token_ways import NO_RING, Ring
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient
@@ -189,6 +190,15 @@ def test_without_a_client_id_or_a_token_the_way_out_is_named(healthy: RunningSim
     TokenStore(healthy.client_id, ring).write(healthy.token)
     kept = examine(replace(whole, config=no_token, store=TokenStore(healthy.client_id, ring)))
     assert kept.ok
+
+
+def test_deployments_that_are_all_on_another_account_are_named_with_the_way_out(
+    healthy: RunningSimulator, tmp_path: Path
+) -> None:
+    deploy(tmp_path, "paper")
+    fault = only_fault(examine(patient(healthy, tmp_path)))
+    assert (fault.name, fault.way_out) == ("account", "workbench deployments NAME --account live")
+    assert examine(patient(healthy, tmp_path, mode=Mode.PAPER)).stops == ()
 
 
 def test_practice_asks_nothing_of_dhan(tmp_path: Path) -> None:
