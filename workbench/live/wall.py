@@ -2,8 +2,9 @@
 
 Nobody waits for us here. A beat that is late is not made up for; a quote is handed on the moment it comes.
 
-Invariants: a day is opened before its market opens and closed after it, once each; a day that cannot be opened (no
-instrument master, for instance) is told and tried again, and what is held is watched meanwhile.
+Invariants: a day is opened before its market opens and closed after it, once each, and none before the last; a day
+that cannot be opened (no instrument master, for instance) is told and tried again, and what is held is watched
+meanwhile.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class WallBeat:
         self._on_state, self._on_trouble = on_state, on_trouble
         self._state: tuple[str, date | None] = ("", None)
         self._not_before = float("-inf")
+        self._is_back = False
         self.beats = 0
 
     def take_quote(self, quote: Quote) -> None:
@@ -99,6 +101,8 @@ class WallBeat:
     async def _follow_the_calendar(self, at: float) -> None:
         now = self._clock.now()
         found = (market_state(self._session(now), now), now.date())
+        if self._is_before_its_day(found[1]):
+            return
         if found == self._state or at < self._not_before:
             return
         before, day = self._state
@@ -118,6 +122,17 @@ class WallBeat:
                 return
             self._on_trouble("")
         self._state = found
+
+    def _is_before_its_day(self, today: date) -> bool:
+        """Say whether the clock was set to before the open day; to open an earlier one would forget its orders."""
+        day, was_back = self._state[1], self._is_back
+        self._is_back = day is not None and today < day
+        if self._is_back and not was_back:
+            log.error("the clock went back from %s to %s", day, today)
+            self._on_trouble(f"the clock went back to {today}, and {day} is open: set this machine's clock")
+        elif was_back and not self._is_back:
+            self._on_trouble("")
+        return self._is_back
 
     def _session(self, now: datetime) -> Session | None:
         try:

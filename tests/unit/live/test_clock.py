@@ -137,3 +137,34 @@ def test_a_close_that_was_slept_through_is_made_up_for_before_the_next_day(
 
     asyncio.run(run())
     assert states == [("open", "16 15:00"), ("closed", f"{day} 09:30"), *then]
+
+
+def test_s9_a_clock_that_is_set_back_over_midnight_opens_no_earlier_day_and_takes_no_entries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    today, yesterday = datetime(2026, 11, 17, 11, 0, tzinfo=IST), datetime(2026, 11, 16, 11, 0, tzinfo=IST)
+    told = [today, yesterday, yesterday, today]
+    clock = PracticeClock(today)
+    states: list[tuple[str, int]] = []
+    troubles: list[str] = []
+
+    async def on_state(state: str, moment: datetime) -> None:
+        states.append((state, moment.day))
+
+    async def sleep(_: float) -> None:
+        if not told:
+            raise asyncio.CancelledError
+        clock.set(told.pop(0))
+
+    async def run() -> None:
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        beat = WallBeat(
+            clock=clock, calendar=calendar(), enqueue=lambda _: None, on_second=lambda _: None, on_state=on_state,
+            on_trouble=troubles.append,
+        )  # fmt: skip
+        with suppress(asyncio.CancelledError):
+            await beat.run()
+
+    asyncio.run(run())
+    assert states == [("open", 17)]
+    assert troubles[-2:] == ["the clock went back to 2026-11-16, and 2026-11-17 is open: set this machine's clock", ""]
