@@ -70,7 +70,7 @@ class Day:
             charges=CHARGES,
             limits=scenario.limits,
         )
-        self.venue = Venue(self.rng, scenario.faults, self.clock.time, self.clock.time)
+        self.venue = Venue(self.rng, scenario.faults, self.clock.time, self.clock.time, scenario.funds)
         self.disk, self.notices, self.written = Disk(), Notices(), Written()
         self.oracle, self.senders = Oracle(self.venue), Senders(self.rng)
         self.gates = Gatekeeper(self.config)
@@ -153,6 +153,10 @@ class Day:
         self._asked, alarms = 0, self.notices.alarms
         quotes = self.venue.quotes()
         arrived = self.venue.step(self.now)
+        is_up = not (self.venue.is_silent and self.scenario.seed % 2)
+        if self.process.watch.connected is not is_up:
+            # In every other silence the connection itself is lost, which is known at once.
+            self.process.watch.feed_state(is_up, "" if is_up else "connection lost")
         if not self.venue.is_silent:
             self.process.watch.saw_quote(self.clock.monotonic())
             spot = self.spot()

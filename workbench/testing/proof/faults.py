@@ -90,7 +90,7 @@ def faults_of(rng: random.Random, seconds: int) -> Faults:
         answer_late=foul * rng.random(),
         lost_update=foul * rng.random() * 2,
         doubled_update=foul * 2,
-        partial=rng.choice([0.0, 0.5]),
+        partial=rng.choice([0.0, 0.5, 0.9]),
         blind_snapshot=foul,
         delay_s=rng.choice([0.0, 0.3, 2.5]),
         lag_s=rng.choice([0.0, 3.0]) if foul else 0.0,

@@ -55,6 +55,7 @@ class Scenario:
     faults: Faults
     deaths: tuple[Death, ...]
     is_night: bool
+    funds: Decimal
     slow_disk: float
     alerts: float
     signals: float
@@ -96,6 +97,15 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
     is_night = seed % 4 == 3
     faults = faults_of(rng, SECONDS)
     deployments = tuple(_deployment(name, rng, is_night=is_night) for name in ("SCALP", "TREND"))
+    if "max_daily_loss" in THEMES[seed % len(THEMES)]:
+        # Large and with a far stop, so that the limit of the day is reached before the stop.
+        far = Exits(stop=points(15), target=points(30))
+        deployments = tuple(replace(each, plan=replace(each.plan, lots=5, exits=far)) for each in deployments)
+    is_rich = "risk_per_trade_pct" in THEMES[seed % len(THEMES)]
+    if is_rich and not is_night:
+        # More than ten orders could hold: refused, and the other deployment trades on.
+        huge = replace(deployments[0], plan=replace(deployments[0].plan, lots=800, max_premium=None))
+        deployments = (huge, *deployments[1:])
     deaths = rng.choice([0, 0, 1, 3]) if kills is None else kills
     if is_night:
         faults = replace(faults, gap=0.0, silent=(), outages=(), by_hand=0.0)
@@ -108,6 +118,7 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
             Death(count=count, stage=rng.choice(DEATH_STAGES)) for count in sorted(rng.sample(range(1, 120), deaths))
         ),
         is_night=is_night,
+        funds=Decimal(100_000_000 if is_rich else 500_000),
         slow_disk=rng.choice([0.0, 0.0, 0.1]),
         alerts=rng.choice([0.1, 0.2, 0.35]),
         signals=rng.choice([0.05, 0.15]),
@@ -115,7 +126,7 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
 
 
 THEMES: tuple[dict[str, Any], ...] = (
-    {},
+    {"risk_per_trade_pct": Decimal(100), "capital": Decimal(100_000_000)},
     {"max_open_premium": Decimal(30_000)},
     {"max_lots_per_entry": 2, "max_open_lots": 3},
     {"max_positions_per_symbol": 1},
@@ -126,8 +137,8 @@ THEMES: tuple[dict[str, Any], ...] = (
     {"max_price_gap_pct": Decimal("0.03")},
     {"min_premium": Decimal(118), "max_premium": Decimal(124)},
     {"no_entry_windows": ((time(10, 14), time(10, 15)), (time(9, 15, 20), time(9, 15, 40)))},
-    {"max_trades_per_day": 3},
-    {"max_daily_loss": Decimal(1_500), "capital": Decimal(10_000_000)},
+    {"max_trades_per_day": 3, "capital": Decimal(100_000)},
+    {"max_daily_loss": Decimal(700), "capital": Decimal(10_000_000)},
 )
 """Limits of which each is set in every so many seeds; a prime number of them, so that all meet all else."""
 

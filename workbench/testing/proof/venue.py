@@ -35,7 +35,6 @@ from workbench.core.signal import Side
 from workbench.testing.proof.faults import Faults
 from workbench.testing.proof.market import CALL, PUT, TICK
 
-FUNDS = Decimal(500_000)
 MODIFICATIONS_TAKEN = 25
 """The broker refuses the 26th change of one order."""
 
@@ -110,6 +109,7 @@ class Venue:
     faults: Faults
     now: datetime
     first: datetime
+    funds: Decimal = Decimal(500_000)
     orders: dict[str, Resting] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
     sent: list[OrderTicket] = field(default_factory=list)
@@ -413,7 +413,8 @@ class Venue:
             return
         units = order.remaining
         if self.rng.random() < self.faults.partial:
-            units = self.rng.randint(0, units // ticket.instrument.lot) * ticket.instrument.lot
+            lots = units // ticket.instrument.lot
+            units = self.rng.randint(0, max(1, lots // 2)) * ticket.instrument.lot
         if not units:
             return
         order.filled += units
@@ -441,7 +442,7 @@ class Venue:
             taken_at=self.now,
             orders=tuple(each.row() for each in listed),
             positions=positions,
-            available_funds=FUNDS,
+            available_funds=self.funds,
         )
 
 
