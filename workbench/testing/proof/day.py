@@ -12,6 +12,7 @@ from workbench.core.book import Book
 from workbench.core.deployment import Mode
 from workbench.core.engine import Decision, EngineConfig
 from workbench.core.messages import (
+    AccountFrozen,
     CancelAsked,
     DayBegan,
     DeploymentChecked,
@@ -321,6 +322,8 @@ class Day:
         try:
             self.gates.take(entry)
             self.promptness.take(entry)
+            if any(isinstance(event, AccountFrozen) for event in entry.events):
+                self.oracle.frozen(self.book)
         except BrokenPromise as broken:
             # Told to the driver and not to the runner, which would take it for a broken disk.
             self._broken = self._broken or broken

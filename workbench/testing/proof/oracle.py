@@ -244,6 +244,12 @@ class Oracle:
                 promise(not looser, "I5", f"the stop of {position.position_id} was loosened from {before}")
                 self.triggers[position.position_id] = ticket.trigger_price
 
+    def frozen(self, book: Book) -> None:
+        """The account freezes only where the books really differ."""
+        ours = {key: units for key, units in book.net_by_instrument().items() if units}
+        theirs = {key: units for key, units in self.venue.net().items() if units}
+        promise(ours != theirs or bool(self.venue.by_hand()), "I3", f"frozen for nothing: both hold {ours}")
+
     def _hands(self) -> None:
         """Where a person trades too, we leave no more than is there, and say so (R23)."""
         net = self.venue.net()
