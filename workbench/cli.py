@@ -222,6 +222,7 @@ def _running(commands: Commands) -> None:
     simulator.add_argument("--faults", metavar="FILE", help="a file of faults, or seed:SEED[:RATE an hour]")
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
     engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
+    engine.add_argument("--began-sending", action="store_true", help="live: `up` began with orders being sent")
     _confirm(engine)
 
 

@@ -434,4 +434,5 @@ def run(args: argparse.Namespace) -> int:
     given = config.secrets.admin_token
     own = admin_token(data / "journal", given.get_secret_value() if given else None)
     set_up(data, "engine", config.secrets, also=(own,))
-    return asyncio.run(EngineProcess(config, data, make_venue(args.mode, config, data, confirmed=args.confirm)).run())
+    venue = make_venue(args.mode, config, data, confirmed=args.confirm, began_sending=args.began_sending)
+    return asyncio.run(EngineProcess(config, data, venue).run())

@@ -55,10 +55,13 @@ class Permit:
         As it was typed; empty for exits only.
     held : int
         Live positions that the journal knows to be open.
+    began_sending : bool
+        The `workbench up` that this engine belongs to began with orders being sent.
     """
 
     sentence: str
     held: int
+    began_sending: bool = False
 
     @property
     def exits_only(self) -> bool:
@@ -84,10 +87,16 @@ class LiveVenue(DhanVenue):
         super().__init__(config, data, places or Places.of_environment())
         self._permit = permit
         # An engine that dies in a dry run is not to come back with orders because the file was edited meanwhile.
-        self.dry_run = config.dhan.dry_run or bool(os.environ.get(DRY_RUN_VARIABLE))
+        began_dry = bool(os.environ.get(DRY_RUN_VARIABLE))
+        self.dry_run = config.dhan.dry_run or began_dry
         self.account_id = account_of(config)
         self.id_prefix = "l"
         self._exits_only = ["live was started without its sentence"] if permit.exits_only else []
+        if self.dry_run and not began_dry and permit.began_sending and permit.held:
+            # The file was edited under an open position, and this engine is the restart after a death: who really
+            # holds something is watched, and left when it is time. Nothing is entered.
+            self.dry_run = False
+            self._exits_only.append("dhan.dry_run was switched on while a live position is open")
 
     def choose(self) -> tuple[Deployment, ...]:
         """Read the live deployments; one that is new to live trades one lot."""
@@ -217,9 +226,10 @@ def permit(config: Config, data: Path, typed: str | None) -> Permit:
     return Permit(sentence=typed, held=held)
 
 
-def live_venue(config: Config, data: Path, *, confirmed: str | None) -> LiveVenue:
+def live_venue(config: Config, data: Path, *, confirmed: str | None, began_sending: bool = False) -> LiveVenue:
     """Give the live venue, or refuse."""
-    return LiveVenue(config, data, permit(config, data, confirmed))
+    given = permit(config, data, confirmed)
+    return LiveVenue(config, data, replace(given, began_sending=began_sending))
 
 
 def open_positions(data: Path, account_id: str) -> int:

@@ -125,6 +125,8 @@ def _children(config: Config, args: argparse.Namespace, market: str, confirmed: 
         speed = ["--speed", args.speed] if args.mode == Mode.PRACTICE.value else []
         children.append(Child(name="simulator", command=[*python, "simulator", "--market", market, *speed], env=env))
     confirm = ["--confirm", confirmed] if confirmed else []
+    if args.mode == Mode.LIVE.value and not config.dhan.dry_run:
+        confirm.append("--began-sending")
     engine = [*python, "engine", "--mode", args.mode, *confirm]
     children.append(Child(name="engine", command=engine, env=env, restart=True, can_refuse=True))
     if not args.no_panel:

@@ -18,7 +18,7 @@ def journal_name(mode: Mode) -> str:
     return "journal.db" if mode is Mode.PRACTICE else f"journal-{mode.value}.db"
 
 
-def make_venue(mode: str, config: Config, data: Path, *, confirmed: str | None) -> Venue:
+def make_venue(mode: str, config: Config, data: Path, *, confirmed: str | None, began_sending: bool = False) -> Venue:
     """Give the venue of a mode; live asks for its sentence first."""
     match Mode(mode):
         case Mode.PAPER:
@@ -28,6 +28,6 @@ def make_venue(mode: str, config: Config, data: Path, *, confirmed: str | None) 
         case Mode.LIVE:
             from workbench.bootstrap.live_start import live_venue
 
-            return live_venue(config, data, confirmed=confirmed)
+            return live_venue(config, data, confirmed=confirmed, began_sending=began_sending)
         case _:
             return PracticeVenue(config, data)
