@@ -51,7 +51,11 @@ HEAVY = (
 
 def walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(folder.iterdir()):
-        if entry.name in NOT_OURS or entry.name.endswith("_cache") or entry.name in {".hypothesis", ".env", ".coverage"}:
+        if (
+            entry.name in NOT_OURS
+            or entry.name.endswith("_cache")
+            or entry.name in {".hypothesis", ".env", ".coverage"}
+        ):
             continue
         if entry == ROOT / "data":
             yield from (file for file in (entry / "README.md",) if file.exists())
