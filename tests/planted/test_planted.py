@@ -7,7 +7,7 @@ import pytest
 from workbench.core.risk import GATES
 from workbench.testing.proof.gate_rules import RULES
 from workbench.testing.proof.hunt import hunt
-from workbench.testing.proof.planted.catalogue import BUGS
+from workbench.testing.proof.planted.catalogue import BUGS, UNSEEN
 
 SAMPLE = (
     "send_before_the_disk",
@@ -25,9 +25,10 @@ def test_every_gate_has_its_rule_and_its_bug() -> None:
 
 
 def test_every_invariant_has_a_bug_and_they_are_many() -> None:
-    broken = {each.breaks for each in BUGS.values()}
-    assert {f"I{number}" for number in range(1, 11)} <= broken
-    assert len(BUGS) >= 40
+    assert set(UNSEEN) < set(BUGS)
+    seen = [each for name, each in BUGS.items() if name not in UNSEEN]
+    assert {f"I{number}" for number in range(1, 11)} <= {each.breaks for each in seen}
+    assert len(seen) >= 40
     assert all(each.text for each in BUGS.values())
 
 

@@ -6,13 +6,15 @@ Invariant: a bug counts as found only by a seed that the clean code passes.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.testing.proof.planted.catalogue import BUGS
+from workbench.testing.proof.planted.catalogue import BUGS, UNSEEN
 
 PATIENCE_S = 900.0
 
@@ -32,6 +34,7 @@ class HuntReport:
     """What a hunt came to."""
 
     planted: int
+    unseen: Sequence[str] = ()
     found: list[Found] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     clean: str = ""
@@ -47,6 +50,7 @@ class HuntReport:
             "planted": self.planted,
             "found": len(self.found),
             "missed": self.missed,
+            "unseen": list(self.unseen),
             "clean": self.clean or "passes",
             "bugs": [
                 {"bug": each.bug, "breaks": each.breaks, "seed": each.seed, "says": each.says} for each in self.found
@@ -55,17 +59,19 @@ class HuntReport:
 
 
 def hunt(names: Sequence[str], *, seeds: int, tell: Callable[[str], None]) -> HuntReport:
-    """Plant the named bugs (all without names), one after the other, and look for each with seeds from 0 on."""
-    wanted = list(names) or list(BUGS)
-    report = HuntReport(planted=len(wanted))
-    for name in wanted:
-        seed, says = _first_failure(name, seeds)
-        if seed is None:
-            report.missed.append(name)
-            tell(f"{name}: NOT FOUND in {seeds} seeds")
-            continue
-        report.found.append(Found(name, BUGS[name].breaks, seed, says))
-        tell(f"{name} ({BUGS[name].breaks}): seed {seed}: {says}")
+    """Plant the named bugs (without names all but the unseen ones) and look for each with seeds from 0 on."""
+    wanted = list(names) or [name for name in BUGS if name not in UNSEEN]
+    report = HuntReport(planted=len(wanted), unseen=() if names else UNSEEN)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as hunters:
+        for name, (seed, says) in zip(
+            wanted, hunters.map(lambda each: _first_failure(each, seeds), wanted), strict=True
+        ):
+            if seed is None:
+                report.missed.append(name)
+                tell(f"{name}: NOT FOUND in {seeds} seeds")
+                continue
+            report.found.append(Found(name, BUGS[name].breaks, seed, says))
+            tell(f"{name} ({BUGS[name].breaks}): seed {seed}: {says}")
     last = max((each.seed for each in report.found), default=-1)
     if last >= 0:
         seed, says = _first_failure("", last + 1)
