@@ -125,6 +125,7 @@ def test_r5_a_name_that_does_not_resolve_is_provably_not_sent() -> None:
         pytest.param(http(200, error("DH-905")), id="R4_200_with_an_error"),
         pytest.param(http(429, b"slow down", kind="text/plain"), id="R2_429_that_does_not_say"),
         pytest.param(http(429, {"message": "too many"}), id="R2_429_without_code"),
+        pytest.param(http(429, error("DH-906", "slow down")), id="R2_429_with_the_code_of_something_else"),
         pytest.param(http(400, error("DH-908")), id="R3_internal_error_as_400"),
         pytest.param(http(400, error("DH-909")), id="R3_network_error_as_400"),
         pytest.param(http(400, {"message": "no"}), id="R4_400_without_code"),
