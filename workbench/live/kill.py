@@ -150,7 +150,7 @@ class KillRun:
     @property
     def is_running(self) -> bool:
         """It was ordered and has not ended."""
-        return self._task is not None and not self._task.done()
+        return self._task is not None
 
     @property
     def is_done(self) -> bool:
@@ -293,6 +293,7 @@ class KillRun:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Name what broke a run that did not end by itself; without it a bug would look like a run that goes on."""
+        self._task = None
         self._halt_seen.set()
         broke = "it was cancelled with the process" if task.cancelled() else task.exception()
         if broke is None:

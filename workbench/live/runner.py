@@ -56,7 +56,7 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class NotDurableError(WorkbenchError):
-    """The journal could not keep a message: nothing was done, and its sender should try again."""
+    """The engine stopped on a message: not kept, or not carried out in full; sent again, it is still taken once."""
 
 
 class _Release:
@@ -67,13 +67,6 @@ class _Release:
     def __init__(self, decision: Decision, durable: bool, waiter: asyncio.Future[Decision] | None) -> None:
         self.decision, self.durable, self.waiter = decision, durable, waiter
         self.commands: Sequence[Command] = decision.commands
-
-
-def _is_idle(message: Message, decision: Decision) -> bool:
-    """Tell whether a message goes to the tape: a quote or beat without events, or a look that found all as it was."""
-    if isinstance(message, SnapshotTaken):
-        return not decision.events and not decision.commands
-    return isinstance(message, QuoteReceived | TimerBeat) and not decision.events
 
 
 class Runner:
@@ -266,6 +259,9 @@ class Runner:
             decision = self.engine.handle(message, now=now)
         except Exception as error:  # noqa: BLE001 - the outermost loop: one account freezes, the process lives
             decision = self._fault(message, now, error)
+            if self.stopped_because:
+                self._refuse(waiter)
+                return
         idle = isinstance(message, QuoteReceived | TimerBeat | SnapshotTaken) and not decision.events
         if idle:
             if not isinstance(message, SnapshotTaken):
@@ -316,9 +312,11 @@ class Runner:
                 except Exception as error:
                     # A command that cannot even be handed over must not swallow those behind it in silence: the
                     # process ends, and the next one finds in the journal what was to be sent and looks it up.
+                    why = f"cannot carry out {type(command).__name__}: {error!r}"
                     log.error("cannot carry out %s", type(command).__name__, exc_info=error)
-                    self.notifier.send(Level.ALARM.value, f"cannot carry out {type(command).__name__}: {error!r}")
-                    self.stop(f"cannot carry out {type(command).__name__}: {error!r}")
+                    self.notifier.send(Level.ALARM.value, why)
+                    self.stop(why)
+                    self._refuse(release.waiter, "kept, but not carried out in full")
                     return
             if release.waiter is not None and not release.waiter.done():
                 release.waiter.set_result(release.decision)
@@ -390,6 +388,6 @@ class Runner:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def _refuse(self, waiter: asyncio.Future[Decision] | None) -> None:
+    def _refuse(self, waiter: asyncio.Future[Decision] | None, what: str = "not kept, nothing was done") -> None:
         if waiter is not None and not waiter.done():
-            waiter.set_exception(NotDurableError(f"not kept, nothing was done: {self.stopped_because}"))
+            waiter.set_exception(NotDurableError(f"{what}: {self.stopped_because}"))

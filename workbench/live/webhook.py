@@ -77,7 +77,7 @@ class AlertDoor:
         try:
             decision = await self.system.runner.put_alert(alert)
         except NotDurableError as error:
-            body = {"error": str(error), "field": "", "way_out": "send it again; nothing was done"}
+            body = {"error": str(error), "field": "", "way_out": "send it again: the same alert is taken once"}
             return JSONResponse(body, status_code=503)
         if decision is None:
             return JSONResponse({"status": "duplicate", "id": alert.alert_id})
