@@ -22,6 +22,7 @@ from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.messages import (
     AccountFrozen,
     AlertAction,
+    FeedJudged,
     SwitchTurned,
 )
 from workbench.core.plan import Distance, Exits
@@ -188,6 +189,7 @@ def test_an_entry_under_way_counts_with_all_that_was_planned() -> None:
     [
         (lambda book: book.apply(SwitchTurned(halted=True, at=NOW, reason="", who="me")), "trading_switch"),
         (lambda book: book.apply(AccountFrozen(differences=("x",), at=NOW)), "frozen"),
+        (lambda book: book.apply(FeedJudged(alive=False, at=NOW, reason="silence")), "stale_feed"),
         (lambda book: book.positions.update({"p": held()}), "one_position_per_symbol"),
     ],
 )

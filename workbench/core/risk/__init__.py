@@ -66,6 +66,9 @@ def judge_before_contract(
         return Denied("frozen", f"account is frozen: {book.frozen[0]}")
     if at is None or not at.contains(now):
         return Denied("session", f"the market is closed at {now:%Y-%m-%d %H:%M:%S}")
+    if not book.feed_alive:
+        # Without it the entry would wait for a first quote that cannot come.
+        return Denied("stale_feed", f"market data is not alive: {book.feed_reason}")
     held = counts.held_in_the_way(deployment.name, deployment.plan.pyramiding, direction, book)
     if held is not None:
         return Denied("one_position_per_symbol", f"{held.plan.instrument.name} is held already")
