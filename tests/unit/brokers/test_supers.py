@@ -193,6 +193,13 @@ def test_a_cancelled_leg_is_looked_for_by_its_name(stub: WireStub) -> None:
     assert "the stop is working" in reply.reason
 
 
+def test_a_leg_that_the_list_does_not_show_is_not_taken_for_cancelled(stub: WireStub) -> None:
+    answering(stub, http(202, b""), {**row(), "legDetails": []})
+    reply = orders_of(stub).cancel("7", SuperLegName.STOP)
+    assert (reply.outcome, reply.confirmed) == (Outcome.ACCEPTED, False)
+    assert "is not in the list" in reply.reason
+
+
 def test_a_lost_answer_to_a_cancellation_is_cleared_by_the_list(stub: WireStub) -> None:
     answering(stub, Reply(reset=True), row(orderStatus="CANCELLED"))
     assert orders_of(stub).cancel("7") == ControlReply(outcome=Outcome.ACCEPTED, confirmed=True)

@@ -101,7 +101,9 @@ class DhanSuperOrders:
 
         def wanting(order: SuperOrder) -> str:
             state = order.entry.state if leg is SuperLegName.ENTRY else _state_of_leg(order, leg)
-            return "" if state is None or state.is_done else f"the {leg.value} is {state.value}"
+            if state is None:
+                return f"the {leg.value} is not in the list, which proves nothing"
+            return "" if state.is_done else f"the {leg.value} is {state.value}"
 
         what = f"cancelling the {leg.value} of super order {order_id}"
         verdict = self._writer.send(
