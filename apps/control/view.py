@@ -78,6 +78,8 @@ def head(status: Json) -> Head:
     word, meaning = _MODES.get(
         key, (key.upper() or "UNKNOWN MODE", "this page does not know this mode: take it as live")
     )
+    if key == "live" and status.get("dry_run"):
+        word, meaning = "LIVE, DRY RUN", "every order is written to the journal and none is sent"
     phase = status.get("phase") or {}
     name = str(phase.get("name", ""))
     return Head(

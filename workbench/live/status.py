@@ -58,6 +58,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
     last_alert = system.last_alert()
     return {
         **health(system),
+        "dry_run": system.runner.dry_run,
         "phase": phase_view(system),
         "pnl": pnl,
         "limits": {

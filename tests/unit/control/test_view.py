@@ -35,6 +35,13 @@ def test_the_mode_is_a_word_and_a_colour(status: dict[str, Any], mode: str, word
     assert (head.mode, head.mode_key) == (word, mode)
 
 
+def test_a_dry_run_of_live_says_that_nothing_is_sent(status: dict[str, Any]) -> None:
+    shown = view.head(status | {"mode": "live", "dry_run": True})
+    assert (shown.mode, shown.mode_key) == ("LIVE, DRY RUN", "live")
+    assert "none is sent" in shown.meaning
+    assert view.head(status | {"mode": "live", "dry_run": False}).mode == "LIVE"
+
+
 def test_an_unknown_mode_is_taken_as_live(status: dict[str, Any]) -> None:
     head = view.head({**status, "mode": "turbo"})
     assert head.mode_key == "live"
