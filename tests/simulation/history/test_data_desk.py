@@ -225,7 +225,7 @@ def test_p1_a_fetch_that_is_killed_goes_on_where_it_stood(simulator: RunningSimu
         assert killed.store.fingerprint(symbol, MINUTE) == fresh.store.fingerprint(symbol, MINUTE)
 
 
-def test_history_keeps_within_the_rate_limit_of_a_strict_broker(tmp_path: Path) -> None:
+def test_history_is_whole_from_a_strict_broker_with_two_repeats_at_most(tmp_path: Path) -> None:
     with running_simulator(day=TODAY, config=SimulatorConfig(rate_scale=1.0)) as strict:
         client = DhanClient(strict.base_url, strict.client_id, strict.token, Endpoint.DATA, pace=Pace())
         desk = DataDesk(tmp_path, Places.simulator(strict.port), client, lambda: strict.simulator.now)
