@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.core.builders import CALL, DAY, Stand, at, scalp
+from tests.unit.core.builders import CALL, DAY, Stand, at, bracket, scalp
 from tests.unit.core.nights import NEXT, STOP, alarms, at_the_close, keeping, morning
 from workbench import reference
 from workbench.core.instrument import Segment
@@ -19,7 +19,7 @@ from workbench.core.messages import (
     OperatorOrdered,
     OvernightListed,
 )
-from workbench.core.order import OrderState, Product
+from workbench.core.order import OrderState, OrderType, Product
 from workbench.core.plan import Distance, Exits, Overnight
 from workbench.core.position import PositionState, Protection
 
@@ -94,6 +94,33 @@ def test_a_stop_that_is_lost_in_the_last_minute_is_placed_anew() -> None:
     stand.update(stand.ticket("S"), state=OrderState.CANCELLED)
     assert len(stand.tickets("S")) == 2
     assert any("no stop" in text for text in alarms(stand))
+
+
+def test_a_target_that_is_reached_in_the_last_minute_is_taken() -> None:
+    stand = keeping(exits=bracket())
+    at_the_close(stand)
+    assert stand.position.state is PositionState.CARRIED
+    stand.price(CALL, 150.1)
+    assert stand.position.exit_reason == "target"
+    (change,) = stand.of(ModifyOrder)
+    assert (change.change.order_type, change.change.price) == (OrderType.LIMIT, Decimal(150))
+
+
+def test_r14_a_stop_that_is_jumped_over_in_the_last_minute_is_chased() -> None:
+    stand = keeping()
+    at_the_close(stand)
+    stand.price(CALL, 80)
+    stand.wait(3)
+    assert (stand.position.state, stand.position.exit_reason) == (PositionState.EXITING, "stop")
+
+
+def test_a_price_after_the_close_takes_no_target() -> None:
+    stand = keeping(exits=bracket())
+    at_the_close(stand)
+    stand.now = at("15:30:00")
+    stand.price(CALL, 160)
+    stand.wait(2)
+    assert stand.position.state is PositionState.CARRIED
 
 
 def test_the_stop_is_back_at_the_broker_with_the_first_price_of_the_next_day() -> None:

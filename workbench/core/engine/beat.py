@@ -34,7 +34,7 @@ def on_beat(turn: Turn) -> None:
         _overdue_entry(turn, position)
         if day_end.expires(turn, position):
             steering.steer(turn, position.position_id)
-        elif position.state is PositionState.OPEN:
+        elif steering.is_watched(turn, position):
             _watch(turn, position, new_minute=new_minute)
         elif position.state is PositionState.CARRIED:
             day_end.resume(turn, position)

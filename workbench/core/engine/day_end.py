@@ -54,7 +54,7 @@ def reason_to_leave(turn: Turn, position: Position) -> str:
     if not stays:
         is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
         return "session_end" if is_of_another_day and plan.overnight is Overnight.SQUARE_OFF else ""
-    if turn.now < session.close - DECIDED_BEFORE_CLOSE:
+    if position.state is PositionState.CARRIED or turn.now < session.close - DECIDED_BEFORE_CLOSE:
         return ""
     against = _why_not_kept(turn, position)
     if against:

@@ -69,7 +69,7 @@ def on_quote(turn: Turn, quote: Quote) -> None:
             continue
         seen = turn.desk.extremes.get(position_id, quote.last)
         turn.desk.extremes[position_id] = exits.better(position.side, seen, quote.last)
-        if position.state is PositionState.OPEN and exits.target_reached(position, quote):
+        if is_watched(turn, position) and exits.target_reached(position, quote):
             begin_exit(turn, position_id, "target")
 
 
@@ -211,6 +211,13 @@ def is_throttled(turn: Turn, position: Position) -> bool:
 def _refuses_changes(turn: Turn, order: Order) -> bool:
     """The broker has refused several changes of an order in a row: a fresh one may be taken where a change is not."""
     return turn.desk.refused.get(order.ticket.correlation_id, 0) >= REFUSED_CHANGES
+
+
+def is_watched(turn: Turn, position: Position) -> bool:
+    """Its exits are live: it is open, or it stays over the night and the market of its day still trades."""
+    if position.state is PositionState.CARRIED:
+        return _was_carried_today(turn, position) and market_trades(turn, position)
+    return position.state is PositionState.OPEN
 
 
 def _was_carried_today(turn: Turn, position: Position) -> bool:

@@ -33,7 +33,7 @@ def on_spot(turn: Turn, quote: Quote) -> None:
         turn.desk.hours[quote.key] = hour, quote.last
     for position_id in turn.desk.spots.get(quote.key, ()):
         position = turn.book.positions[position_id]
-        if position.state is not PositionState.OPEN or position.spot_peak is None:
+        if position.spot_peak is None or not steering.is_watched(turn, position):
             continue
         seen = turn.desk.spot_extremes.get(position_id, quote.last)
         turn.desk.spot_extremes[position_id] = exits.better(position.view, seen, quote.last)
