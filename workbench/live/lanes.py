@@ -11,12 +11,16 @@ Invariants: a command is carried out once, in the order of its lane; whatever ha
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
+from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import (
+    BrokerOrder,
     CancelOrder,
     Message,
     ModifyOrder,
@@ -29,6 +33,8 @@ from workbench.core.messages import (
 )
 from workbench.core.order import OrderTicket, Purpose
 from workbench.core.ports import Broker, Clock, WriteReply
+
+log = logging.getLogger(__name__)
 
 # An entry's price and signal are worth nothing much later (fault catalogue R2); real seconds.
 ENTRY_TTL_S = 3.0
@@ -103,7 +109,7 @@ class OrderLanes:
             return
         self._snapshots_waiting += 1
         self._under_way += 1
-        future = self._read_lane.submit(self._snapshot)
+        future = self._read_lane.submit(self._snapshot, command.unanswered)
         future.add_done_callback(lambda done: self._come_back(self._snapshot_of(done, command)))
 
     async def ask(self, work: Callable[[Broker], _T]) -> _T:
@@ -115,13 +121,28 @@ class OrderLanes:
         for lane in (self._exit_lane, self._entry_lane, self._read_lane):
             lane.shutdown(wait=True)
 
-    def _snapshot(self) -> SnapshotTaken:
+    def _snapshot(self, unanswered: tuple[str, ...]) -> SnapshotTaken:
         wait = self._last_snapshot + self._pause - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         self._last_snapshot = time.monotonic()
         self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
-        return self._reader.snapshot()
+        seen = self._reader.snapshot()
+        return replace(seen, orders=(*seen.orders, *self._looked_up(seen, unanswered))) if seen.known else seen
+
+    def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> Iterator[BrokerOrder]:
+        """Give the unanswered orders that the list does not show and the broker knows by our own id (fault R1)."""
+        listed = {row.correlation_id for row in seen.orders}
+        for correlation_id in unanswered:
+            if correlation_id in listed:
+                continue
+            try:
+                row = self._reader.order_by_correlation(correlation_id)
+            except BrokerUnavailable as error:
+                log.warning("order %s could not be looked up: %s", correlation_id, error)
+                continue  # the list's word stands
+            if row is not None:
+                yield row
 
     def _snapshot_of(self, done: Future[SnapshotTaken], command: TakeSnapshot) -> SnapshotTaken:
         error = done.exception()

@@ -237,58 +237,6 @@ def test_r1_an_unknown_stop_is_looked_up_and_not_sent_again() -> None:
     assert stand.position.protection is Protection.AT_BROKER
 
 
-def test_an_unknown_stop_that_was_never_at_the_broker_is_given_up_and_placed_anew() -> None:
-    stand = Stand()
-    stand.entered()
-    entry = stand.row(stand.ticket("E"), 50, 120)
-    stand.answer(stand.ticket("S"), Outcome.UNKNOWN)
-    for _ in range(3):
-        stand.snapshot(entry, held={CALL: 50})
-    assert len(stand.tickets("S")) == 1
-    stand.wait(15)
-    stand.snapshot(entry, held={CALL: 50})
-    assert len(stand.tickets("S")) == 2
-
-
-def test_a_stop_that_was_given_up_and_comes_back_is_taken_back() -> None:
-    stand = Stand()
-    stand.entered()
-    first = stand.ticket("S")
-    entry = stand.row(stand.ticket("E"), 50, 120)
-    stand.answer(first, Outcome.UNKNOWN)
-    stand.wait(15)
-    stand.snapshot(entry, held={CALL: 50})
-    stand.snapshot(entry, held={CALL: 50})
-    second = stand.ticket("S")
-    stand.answer(second)
-    stand.update(first)
-    assert [each.correlation_id for each in stand.of(CancelOrder)] == [first.correlation_id]
-    assert stand.book.resting_exit(stand.position.position_id) is stand.book.orders[second.correlation_id]
-
-
-def test_r15_a_double_fill_is_taken_back_at_once_and_said_aloud() -> None:
-    stand = Stand()
-    stand.entered()
-    first, entry = stand.ticket("S"), stand.row(stand.ticket("E"), 50, 120)
-    stand.answer(first, Outcome.UNKNOWN)
-    stand.wait(15)
-    stand.snapshot(entry, held={CALL: 50})
-    stand.snapshot(entry, held={CALL: 50})
-    second = stand.ticket("S")
-    stand.answer(second)
-    stand.update(second, 50, 104)
-    assert stand.position.state is PositionState.CLOSED
-    stand.update(first, 50, 104)
-    assert stand.position.open_quantity == -50
-    back = stand.ticket("X")
-    assert (back.side.value, back.quantity) == ("BUY", 50)
-    stand.answer(back)
-    stand.update(back, 50, 105)
-    assert stand.position.state is PositionState.CLOSED
-    assert stand.position.gross == 50 * (104 + 104 - 120 - 105)
-    assert any("lives" in text for text in alarms(stand))
-
-
 def test_what_rests_for_a_finished_position_is_taken_back() -> None:
     stand = Stand()
     stand.alert(A.BULLISH)

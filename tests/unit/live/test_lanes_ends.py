@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tests.unit.core.test_order_rules import STOP
+from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import (
     BrokerOrder,
     CancelOrder,
@@ -20,9 +21,10 @@ from workbench.core.messages import (
     WriteAnswered,
     WriteKind,
 )
-from workbench.core.order import OrderChange, OrderTicket, OrderType
+from workbench.core.order import OrderChange, OrderState, OrderTicket, OrderType
 from workbench.core.ports import WriteReply
 from workbench.core.session import IST
+from workbench.core.signal import Side
 from workbench.live.clock import PracticeClock
 from workbench.live.lanes import OrderLanes
 
@@ -35,11 +37,28 @@ CANCEL = CancelOrder(correlation_id="stop", order_id="7", is_exit=True)
 LOOK = TakeSnapshot(reason="after a doubt")
 
 
+def row_of(correlation_id: str) -> BrokerOrder:
+    return BrokerOrder(
+        order_id=f"B-{correlation_id}",
+        correlation_id=correlation_id,
+        state=OrderState.WORKING,
+        segment="NSE_FNO",
+        security_id="1",
+        side=Side.SELL,
+        quantity=75,
+        filled_quantity=0,
+    )
+
+
+ROWS = {name: row_of(name) for name in ("listed", "lagging")}
+
+
 class BrokerOfLooks:
     """Its looks do what a test says; its writes are counted."""
 
     def __init__(self, look: Callable[[], SnapshotTaken]) -> None:
         self.looked, self.wrote = 0, 0
+        self.asked_for: list[str] = []
         self._look = look
 
     def place(self, ticket: OrderTicket) -> WriteReply:
@@ -61,7 +80,10 @@ class BrokerOfLooks:
         raise AssertionError("not asked for")
 
     def order_by_correlation(self, correlation_id: str) -> BrokerOrder | None:
-        raise AssertionError("not asked for")
+        self.asked_for.append(correlation_id)
+        if correlation_id == "nobody_answers":
+            raise BrokerUnavailable("no answer")
+        return ROWS.get(correlation_id)
 
 
 def seen() -> SnapshotTaken:
@@ -137,6 +159,36 @@ def test_a_change_of_an_order_that_is_not_in_the_book_does_not_leave() -> None:
     assert isinstance(answer, WriteAnswered)
     assert (answer.kind, answer.outcome, answer.change) == (WriteKind.MODIFY, Outcome.NOT_SENT, CHANGE)
     assert broker.wrote == 0
+
+
+def test_r1_an_order_that_the_list_lags_behind_is_found_by_our_own_id() -> None:
+    broker, told = BrokerOfLooks(lambda: SnapshotTaken(taken_at=NOW, orders=(ROWS["listed"],))), list[Message]()
+
+    async def run() -> None:
+        lanes = lanes_of(broker)
+        lanes.start(asyncio.get_running_loop(), told.append)
+        lanes.look(TakeSnapshot(reason="a doubt", unanswered=("listed", "nobody_answers", "never_there", "lagging")))
+        await idle(lanes)
+        await asyncio.to_thread(lanes.close)
+
+    asyncio.run(run())
+    assert told == [SnapshotTaken(taken_at=NOW, orders=(ROWS["listed"], ROWS["lagging"]))]
+    assert broker.asked_for == ["nobody_answers", "never_there", "lagging"]
+
+
+def test_r1_nobody_is_looked_up_by_name_where_the_books_cannot_be_read() -> None:
+    broker, told = BrokerOfLooks(lambda: SnapshotTaken(taken_at=NOW, known=False)), list[Message]()
+
+    async def run() -> None:
+        lanes = lanes_of(broker)
+        lanes.start(asyncio.get_running_loop(), told.append)
+        lanes.look(TakeSnapshot(reason="a doubt", unanswered=("lagging",)))
+        await idle(lanes)
+        await asyncio.to_thread(lanes.close)
+
+    asyncio.run(run())
+    assert told == [SnapshotTaken(taken_at=NOW, known=False)]
+    assert broker.asked_for == []
 
 
 def test_an_answer_to_a_loop_that_has_ended_is_let_go_and_the_write_was_made_once() -> None:

@@ -7,7 +7,7 @@ from workbench.core.engine import day_end, sending, steering, structures, underl
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
-from workbench.core.order import Order, OrderState
+from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.position import Position, PositionState
 from workbench.core.risk.amounts import OWN_DAILY_LOSS, realised
 
@@ -173,16 +173,18 @@ def _leave_own_daily_loss(turn: Turn) -> None:
 
 def _look_after_orders(turn: Turn) -> None:
     """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
-    doubtful = turn.desk.mismatch_since is not None
+    doubtful, exit_unknown = turn.desk.mismatch_since is not None, False
     for order in turn.book.orders.values():
         if not order.state.may_rest:
             continue
         doubtful = doubtful or _is_doubtful(turn, order)
+        exit_unknown = exit_unknown or (order.state is OrderState.UNKNOWN and order.ticket.purpose is not Purpose.ENTRY)
         _warn_of_transit(turn, order)
         if not turn.book.positions[order.ticket.position_id].is_live:
             sending.cancel(turn, order)
     asked = turn.desk.last_snapshot_asked
-    if doubtful and (asked is None or turn.now - asked >= timedelta(seconds=UNANSWERED_S)):
+    # A position may be bare behind an exit that is not answered: that is asked at each beat (fault R13).
+    if exit_unknown or (doubtful and (asked is None or turn.now - asked >= timedelta(seconds=UNANSWERED_S))):
         sending.ask_snapshot(turn, "an order is unknown, or the books differ")
 
 

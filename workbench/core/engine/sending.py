@@ -87,7 +87,8 @@ def asked_lately(turn: Turn, order: Order) -> bool:
 def ask_snapshot(turn: Turn, reason: str) -> None:
     """Have the broker's truth read."""
     turn.desk.last_snapshot_asked = turn.now
-    turn.command(TakeSnapshot(reason=reason))
+    unanswered = tuple(key for key, order in turn.book.orders.items() if order.state is OrderState.UNKNOWN)
+    turn.command(TakeSnapshot(reason=reason, unanswered=unanswered))
 
 
 def older(turn: Turn, order: Order, seconds: float) -> bool:

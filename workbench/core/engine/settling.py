@@ -1,6 +1,6 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from workbench.core.engine import by_hand, orders, sending, steering
 from workbench.core.engine.turn import Turn
@@ -19,14 +19,17 @@ from workbench.core.messages import (
 from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
 from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight, is_holding
 
-ABSENT_LOOKS = 2
+ABSENT_LOOKS = 3
 """Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
 
 ENTRY_ABSENT_S = 30
 """Market seconds that an unanswered entry is looked for at least: a look-up can lag (fault R1)."""
 
-EXIT_ABSENT_S = 15
-"""The same for a stop or an exit, which leaves a position bare; one that comes back is taken back."""
+EXIT_ABSENT_S = 7
+"""The same for a stop or an exit, which leaves a position bare and must be replaced within ten seconds (fault R13).
+
+It is looked for each second. One that is listed only after that is taken back as soon as it is.
+"""
 
 CONFIRM_S = 5
 """A difference of positions must stand this long, while nothing is under way, before it freezes the account."""
@@ -43,7 +46,7 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     findings = compare_orders(turn.book, snapshot)
     for correlation_id, row in findings.updates:
         named += _fold(turn, turn.book.orders[correlation_id], row)
-    named += _absent(turn, findings)
+    named += _absent(turn, findings, snapshot.taken_at)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
     named += by_hand.explain(turn, snapshot, findings.foreign)
     unexplained = compare_positions(turn.book, snapshot)
@@ -118,7 +121,8 @@ def _terms(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:
     return [f"{key}: broker's terms are {row.quantity} at {row.price} trigger {row.trigger_price}"]
 
 
-def _absent(turn: Turn, findings: Findings) -> list[str]:
+def _absent(turn: Turn, findings: Findings, taken_at: datetime) -> list[str]:
+    """Give up what the broker does not show; an order's age counts to where the look began, not to where it ended."""
     named = []
     for order in findings.absent:
         key = order.ticket.correlation_id
@@ -126,15 +130,16 @@ def _absent(turn: Turn, findings: Findings) -> list[str]:
             continue
         looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
         wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S
+        is_old = taken_at - turn.book.submitted_at.get(key, turn.now) >= timedelta(seconds=wait)
         if order.state is not OrderState.UNKNOWN:
             # It was taken, so it may still fill: nothing takes its place before a person has looked.
-            if looks >= ABSENT_LOOKS and sending.older(turn, order, wait):
+            if looks >= ABSENT_LOOKS and is_old:
                 text = f"order {order.order_id} ({key}) rests by our book and is not in the broker's: look it up"
                 turn.tell_once(Level.ALARM, text)
                 named.append(text)
             continue
         named.append(f"{key}: {order.state.value}, not in the broker's order book (look {looks})")
-        if looks >= ABSENT_LOOKS and sending.older(turn, order, wait):
+        if looks >= ABSENT_LOOKS and is_old:
             turn.emit(
                 OrderMoved(
                     correlation_id=key,

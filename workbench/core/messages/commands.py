@@ -50,9 +50,13 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeSnapshot:
-    """Read orders, trades, positions and funds again, because of `reason`."""
+    """Read orders, trades, positions and funds again, because of `reason`.
+
+    Orders that were not answered are also looked up one by one, by our own ids: a list can lag behind (fault R1).
+    """
 
     reason: str
+    unanswered: tuple[str, ...] = ()
 
 
 class Level(StrEnum):
