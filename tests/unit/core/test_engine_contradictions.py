@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from tests.unit.core.builders import Stand
 from workbench.core.messages import ModifyOrder, OrderUpdated, Outcome, WriteAnswered, WriteKind
 from workbench.core.signal import Side
@@ -42,3 +44,30 @@ def test_a_late_answer_to_an_earlier_change_does_not_book_the_one_under_way() ->
     )
     assert stop.correlation_id in stand.book.changes_pending
     assert stand.book.orders[stop.correlation_id].ticket.order_type is stop.order_type
+
+
+@pytest.mark.parametrize(
+    ("average", "last", "total"),
+    [
+        ("118.0833", "118.35", "5904.165"),  # two executions unseen: the last price alone does not make that average
+        ("118.0000", "118.00", "5900"),
+        ("118.02", "118.00", "5901"),  # 50 units and two places: the average says more than the last price
+        ("118.00", "118.00", "5900"),
+        ("118.004", "118.00", "5900.2"),  # within two places, and told to three: not the last price
+    ],
+)
+def test_s1_what_filled_unseen_is_booked_by_the_average_as_finely_as_the_broker_tells_it(
+    average: str, last: str, total: str
+) -> None:
+    stand = Stand()
+    stand.protected()
+    stand.update(stand.ticket("S"), 50, average, last_fill_price=Decimal(last))
+    (leave,) = (fill for fill in stand.position.fills if fill.correlation_id == stand.ticket("S").correlation_id)
+    assert leave.price * leave.quantity == Decimal(total)
+
+
+def test_s1_an_average_that_is_a_float_does_not_hide_the_price_of_the_execution() -> None:
+    stand = Stand()
+    stand.protected()
+    stand.update(stand.ticket("S"), 50, "104.55000000000001", last_fill_price=Decimal("104.55"))
+    assert stand.position.fills[-1].price == Decimal("104.55")

@@ -150,8 +150,7 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
     price = (total_value - known_value) / fresh if seen.average_price > 0 else seen.last_fill_price
     if seen.last_fill_price > 0:
         told = known_value + seen.last_fill_price * fresh
-        # The broker rounds averages; half a unit of the last place over the whole quantity is no contradiction.
-        if seen.average_price <= 0 or abs(told - total_value) <= Decimal("0.005") * seen.filled_quantity:
+        if seen.average_price <= 0 or abs(told - total_value) <= _rounding(seen.average_price) * seen.filled_quantity:
             price = seen.last_fill_price
     if price <= 0:
         price = _price_untold(turn, order)
@@ -178,6 +177,15 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
         turn.tell(Level.INFO, text)
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
+
+
+def _rounding(average: Decimal) -> Decimal:
+    """Half a unit of the last place to which an average is told, rupees: so much contradicts no execution's price.
+
+    Two places are always meant (a nought at the end may be left out), and beyond four it is the noise of a float.
+    """
+    places = max(-4, min(-2, int(average.as_tuple().exponent)))
+    return Decimal(5).scaleb(places - 1)
 
 
 def _price_untold(turn: Turn, order: Order) -> Decimal:
