@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core.deployment import Limits
+from workbench.core.signal import Side
 from workbench.testing.proof.gatekeeper import AGAINST_US, Entered, Gatekeeper, Held
 from workbench.testing.proof.market import session_of
 from workbench.testing.proof.oracle import promise
@@ -218,7 +219,7 @@ def _open_premium(keeper: Gatekeeper, entered: Entered) -> str:
         return ""
     held = Decimal(0)
     for each in keeper.told.held.values():
-        if each.is_live and each.units > 0:
+        if each.is_live and each.units > 0 and each.plan.side is Side.BUY:
             held += each.plan.reference_price * each.units * Decimal("0.97")  # it may have filled a little cheaper
     return f"Rs {held + own} open, at most {most}" if held + own > most else ""
 

@@ -36,6 +36,7 @@ from workbench.core.messages import (
     PositionPlanned,
     QuoteReceived,
     SignalRaised,
+    StructurePlanned,
     SwitchTurned,
 )
 from workbench.core.order import Purpose
@@ -87,6 +88,7 @@ class Told:
     sides: dict[str, tuple[int, bool]] = field(default_factory=dict)
     entries_at: list[tuple[datetime, str]] = field(default_factory=list)
     entered: set[str] = field(default_factory=set)
+    structures: dict[str, StructurePlanned] = field(default_factory=dict)
 
     def live_of(self, deployment: str) -> list[Held]:
         """Positions of a deployment that are held or may come to be."""
@@ -136,10 +138,18 @@ class Gatekeeper:
         return found
 
     def judge(self, entered: Entered) -> None:
-        """Hold an entry against every rule."""
+        """Hold an entry against every rule; legs of several are one entry."""
         from workbench.testing.proof.gate_rules import judge
+        from workbench.testing.proof.structure_gates import judge_legs
 
-        judge(self, entered)
+        if entered.plan.structure:
+            judge_legs(self, entered)
+        else:
+            judge(self, entered)
+
+    def quote(self, key: str) -> Quote | None:
+        """Give the last quote of a contract that the engine heard."""
+        return self._quotes.get(key)
 
     def again(self, entries: Iterable[JournalEntry]) -> None:
         """Begin anew after a death: only what is on the disk was told."""
@@ -209,6 +219,8 @@ class Gatekeeper:
     def _moved(self, event: Event) -> None:
         told = self.told
         match event:
+            case StructurePlanned():
+                told.structures[event.structure_id] = event
             case PositionPlanned():
                 told.held[event.position_id] = Held(event)
                 if not event.group:

@@ -156,7 +156,8 @@ class Oracle:
         if by_hand:
             return
         for key, units in self.venue.net().items():
-            promise(units >= 0, "I4", f"{units} units of {key}: an exit has opened the opposite")
+            is_sold = key in self.venue.sold  # an entry has sold it: then each position alone is held to its own side
+            promise(units >= 0 or is_sold, "I4", f"{units} units of {key}: an exit has opened the opposite")
 
     # --- every market second -------------------------------------------------------------------------------------
 

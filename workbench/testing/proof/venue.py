@@ -101,6 +101,8 @@ class Venue:
         Last price by instrument key.
     nobody_bids : bool
         The bid side is empty.
+    sold : set
+        Contracts that an entry has sold: their net may lie below zero.
     settled : dict
         What was paid for contracts that expired, by position.
     """
@@ -115,6 +117,7 @@ class Venue:
     sent: list[OrderTicket] = field(default_factory=list)
     day_began: datetime | None = None
     nobody_bids: bool = False
+    sold: set[Key] = field(default_factory=set)
     settled: dict[str, Decimal] = field(default_factory=dict)
     _post: list[tuple[datetime, int, str, Message | Asked]] = field(default_factory=list)
     _count: int = 0
@@ -276,7 +279,10 @@ class Venue:
         for position_id in self.position_ids():
             units, instrument = self.held(position_id), self.of(position_id)[0].ticket.instrument
             if units:
-                self.settled[position_id] = units * worth[instrument.key]
+                sign = next(
+                    each.ticket.side.sign for each in self.of(position_id) if each.ticket.purpose is Purpose.ENTRY
+                )
+                self.settled[position_id] = sign * units * worth[instrument.key]
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -337,6 +343,8 @@ class Venue:
             order.dies_at = self.now + timedelta(seconds=1)
         self.orders[order.order_id] = order
         self._by_position.setdefault(ticket.position_id, []).append(order)
+        if ticket.purpose is Purpose.ENTRY and ticket.side is Side.SELL:
+            self.sold.add(key_of(ticket.instrument))
         if not unknown:
             self._answer(
                 WriteKind.PLACE,
