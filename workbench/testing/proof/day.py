@@ -71,7 +71,7 @@ class Day:
             charges=CHARGES,
             limits=scenario.limits,
         )
-        self.venue = self._venue()
+        self.venue = Venue(self.rng, scenario.faults, self.clock.time, self.clock.time, scenario.funds)
         self.disk, self.notices, self.written = Disk(), Notices(), Written()
         self.oracle, self.senders = Oracle(self.venue), Senders(self.rng)
         self.gates = Gatekeeper(self.config)
@@ -290,9 +290,6 @@ class Day:
 
     # --- lives ---------------------------------------------------------------------------------------------------
 
-    def _venue(self) -> Venue:
-        return Venue(self.rng, self.scenario.faults, self.clock.time, self.clock.time, self.scenario.funds)
-
     def _life(self) -> Process:
         life: list[Process] = []
 
@@ -373,7 +370,7 @@ class Day:
             promise(self.book == before, "I8", "recovery gave another book than the one that died")
         self._same_as_journal()
         self.gates.again(self.disk.read())
-        self.promptness.disturbed()
+        self.promptness.again(self.disk.read())
         self._recovering = 0
         await self.begin_again()
 

@@ -9,11 +9,20 @@ Invariant: the engine is not asked; prices, fills and orders are the venue's, re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from workbench.core.messages import ExitBegan, OperatorOrdered, PositionPlanned, StopMoved
+from workbench.core.messages import (
+    Event,
+    ExitBegan,
+    FillBooked,
+    OperatorOrdered,
+    OrderSubmitted,
+    PositionPlanned,
+    StopMoved,
+)
 from workbench.core.messages.inbound import Operator
 from workbench.core.order import OrderType, Purpose
 from workbench.core.ports import JournalEntry
@@ -51,13 +60,20 @@ class Watched:
 
 @dataclass(slots=True)
 class Begun:
-    """What the journal says of the exits of a position."""
+    """What the journal says of a position: how it is to be left, and what of its entry it knows up to now."""
 
     plan: PositionPlanned
+    entered: int = 0
+    paid: Decimal = Decimal(0)
     stop: Decimal | None = None
     stops: tuple[Decimal, ...] = ()
     reason: str = ""
     must_leave: bool = False
+
+    @property
+    def average(self) -> Decimal:
+        """Average price of what is known of the entry."""
+        return self.paid / self.entered if self.entered else Decimal(0)
 
 
 @dataclass(slots=True)
@@ -76,27 +92,52 @@ class Promptness:
     watched: dict[str, Watched] = field(default_factory=dict)
     rested: int = 0
     silent: int = 0
+    entries: set[str] = field(default_factory=set)
 
     def take(self, entry: JournalEntry) -> None:
         """Read one entry of the journal as it is written."""
         for event in entry.events:
-            match event:
-                case PositionPlanned():
-                    self.positions.setdefault(event.position_id, Begun(event))
-                case StopMoved():
-                    begun = self.positions[event.position_id]
-                    if event.stop is not None:
-                        begun.stop, begun.stops = event.stop, (*begun.stops, event.stop)
-                case ExitBegan():
-                    self._begun(event)
-                case _:
-                    pass
+            self._happened(event)
+            if isinstance(event, ExitBegan):
+                self._left(event)
         if isinstance(entry.message, OperatorOrdered) and entry.message.command in (Operator.FLATTEN, Operator.CLOSE):
             for position_id in self.watched:
                 self.positions[position_id].must_leave = True
 
+    def _happened(self, event: Event) -> None:
+        match event:
+            case PositionPlanned():
+                known = self.positions.setdefault(event.position_id, Begun(event))
+                known.entered, known.paid = 0, Decimal(0)  # a new day tells it again, with its fills
+            case OrderSubmitted():
+                if event.ticket.purpose is Purpose.ENTRY:
+                    self.entries.add(event.ticket.correlation_id)
+            case FillBooked():
+                if event.correlation_id in self.entries:
+                    begun = self.positions[event.position_id]
+                    begun.entered += event.quantity
+                    begun.paid += event.price * event.quantity
+            case StopMoved():
+                begun = self.positions[event.position_id]
+                if event.stop is not None:
+                    begun.stop, begun.stops = event.stop, (*begun.stops, event.stop)
+            case ExitBegan():
+                self.positions[event.position_id].reason = event.reason
+            case _:
+                pass
+
+    def again(self, entries: Iterable[JournalEntry]) -> None:
+        """Begin anew after a death: an id that was lost with it is given again, to another position."""
+        self.positions.clear()
+        self.entries.clear()
+        for entry in entries:
+            for event in entry.events:
+                self._happened(event)
+        self.watched = {name: each for name, each in self.watched.items() if name in self.positions}
+        self.disturbed()
+
     def disturbed(self) -> None:
-        """The process died: what was known is looked up again first."""
+        """The process died, or time was jumped over: what was known is looked up again first."""
         self.rested = self.silent = 0
         for each in self.watched.values():
             each.at_target = each.passed = each.timed = each.ordered = each.bare = each.short = each.lossy = 0
@@ -124,7 +165,7 @@ class Promptness:
             begun = self.positions[position_id]
             if venue.faults.is_calm:
                 self._judge_orders(position_id, begun, watched)
-            if begun.reason or begun.plan.structure or not known[position_id]:
+            if begun.reason or begun.plan.side.sign < 0 or not known[position_id]:
                 continue
             self._judge_decisions(position_id, begun, watched)
             is_lossy = all(known.values()) and self._loss() >= self.keeper.config.limits.max_daily_loss
@@ -146,9 +187,9 @@ class Promptness:
         if (now - watched.since).total_seconds() > SOON_S and self.rested:
             watched.minute_high = price if watched.minute_high is None else max(price, watched.minute_high)
 
-    def _begun(self, event: ExitBegan) -> None:
+    def _left(self, event: ExitBegan) -> None:
+        """Hold the reason of an exit against the market, by what was known as it began: more may fill beside it."""
         begun, watched = self.positions[event.position_id], self.watched.get(event.position_id)
-        begun.reason = event.reason
         if watched is None or begun.plan.side.sign < 0:
             return
         name, price = event.position_id, self.venue.prices[begun.plan.instrument.key]
@@ -158,7 +199,7 @@ class Promptness:
             promise(low <= max(begun.stops), "S6", f"{name} is left by its stop {begun.stop}, lowest was {low}")
         target = begun.plan.exits.target
         if event.reason == "target" and target is not None:
-            least = self._average(name) + target.rupees(self._average(name))
+            least = begun.average + target.rupees(begun.average)
             promise(high >= least - TICK, "S6", f"{name} is left at its target {least}, highest was {high}")
 
     def _average(self, position_id: str) -> Decimal:
@@ -204,8 +245,7 @@ class Promptness:
         for position_id, begun in self.positions.items():
             if begun.plan.at.date() == self.venue.now.date():
                 price = self.venue.prices[begun.plan.instrument.key]
-                units = begun.plan.side.sign * self.venue.held(position_id)
-                total += self.venue.value_of(position_id) + units * price
+                total += self.venue.value_of(position_id) + self.venue.held(position_id) * price
         return -total
 
     def _trailed(self, position_id: str, begun: Begun, watched: Watched, trigger: Decimal) -> None:
