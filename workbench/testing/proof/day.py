@@ -71,7 +71,7 @@ class Day:
             charges=CHARGES,
             limits=scenario.limits,
         )
-        self.venue = Venue(self.rng, scenario.faults, self.clock.time, self.clock.time, scenario.funds)
+        self.venue = self._venue()
         self.disk, self.notices, self.written = Disk(), Notices(), Written()
         self.oracle, self.senders = Oracle(self.venue), Senders(self.rng)
         self.gates = Gatekeeper(self.config)
@@ -289,6 +289,9 @@ class Day:
         return self._raised
 
     # --- lives ---------------------------------------------------------------------------------------------------
+
+    def _venue(self) -> Venue:
+        return Venue(self.rng, self.scenario.faults, self.clock.time, self.clock.time, self.scenario.funds)
 
     def _life(self) -> Process:
         life: list[Process] = []

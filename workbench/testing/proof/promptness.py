@@ -165,7 +165,7 @@ class Promptness:
             begun = self.positions[position_id]
             if venue.faults.is_calm:
                 self._judge_orders(position_id, begun, watched)
-            if begun.reason or begun.plan.side.sign < 0 or not known[position_id]:
+            if begun.reason or begun.plan.structure or not known[position_id]:
                 continue
             self._judge_decisions(position_id, begun, watched)
             is_lossy = all(known.values()) and self._loss() >= self.keeper.config.limits.max_daily_loss
@@ -245,7 +245,8 @@ class Promptness:
         for position_id, begun in self.positions.items():
             if begun.plan.at.date() == self.venue.now.date():
                 price = self.venue.prices[begun.plan.instrument.key]
-                total += self.venue.value_of(position_id) + self.venue.held(position_id) * price
+                units = begun.plan.side.sign * self.venue.held(position_id)
+                total += self.venue.value_of(position_id) + units * price
         return -total
 
     def _trailed(self, position_id: str, begun: Begun, watched: Watched, trigger: Decimal) -> None:
