@@ -35,6 +35,11 @@ def test_whatever_happens_the_promises_hold(first: int) -> None:
     assert sum(each.lost + each.doubled + each.unprotected for each in results) == 0
 
 
+@pytest.mark.parametrize("seed", [112, 659, 662, 684, 1661, 1982])
+def test_days_that_once_broke_a_promise_keep_it(seed: int) -> None:
+    assert run_seed(seed).failure == ""
+
+
 def test_the_days_are_not_idle() -> None:
     days = [ran(seed) for seed in range(1000, 1026)]
     events = [event for day in days for entry in day.disk.read() for event in entry.events]
