@@ -3,8 +3,9 @@
 A position has at most ONE order that could leave it: its stop, which is modified into the target or into a marketable
 limit when it is time to go. So stop and target can never both fill, and an exit never holds more than the position.
 What leaves in parts is several positions from the start (`slicing`), each with its one order.
-Should two rest all the same (an order that was given up has come back), one is taken back, and what fills beyond the
-position is bought or sold back at once.
+Where the plan has the target rest beside the stop (`pairing`), one of the two is taken back before the other is moved.
+Should two fill all the same (or an order that was given up has come back), what fills beyond the position is bought or
+sold back at once.
 """
 
 from datetime import timedelta
@@ -12,7 +13,7 @@ from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.bars import Quote
-from workbench.core.engine import sending
+from workbench.core.engine import sending, siblings
 from workbench.core.engine.turn import Desk, Turn
 from workbench.core.messages import (
     EntryFailed,
@@ -69,7 +70,9 @@ def on_quote(turn: Turn, quote: Quote) -> None:
             continue
         seen = turn.desk.extremes.get(position_id, quote.last)
         turn.desk.extremes[position_id] = exits.better(position.side, seen, quote.last)
-        if is_watched(turn, position) and exits.target_reached(position, quote):
+        if not is_watched(turn, position) or not exits.target_reached(position, quote):
+            turn.desk.target_since.pop(position_id, None)
+        elif not siblings.waits_at_target(turn, position):
             begin_exit(turn, position_id, "target")
 
 
@@ -96,11 +99,12 @@ def steer(turn: Turn, position_id: str) -> None:
     if not position.is_live or _finished(turn, position):
         return
     if position.state is PositionState.EXPIRING:
-        for order in turn.book.resting_exits(position_id):
+        for order in (*turn.book.resting_exits(position_id), *turn.book.resting_targets(position_id)):
             sending.cancel(turn, order)
         return
     if position.state is PositionState.EXITING:
         sending.withdraw_entry(turn, position_id)
+        siblings.withdraw_targets(turn, position_id)
     if not position.open_quantity:
         return
     exit_orders = turn.book.resting_exits(position_id)
@@ -160,6 +164,8 @@ def lay_levels(turn: Turn, position_id: str) -> None:
 def _finished(turn: Turn, position: Position) -> bool:
     """Close the position when nothing is held and no entry can come; tell whether it is over."""
     if position.open_quantity or turn.book.resting_entry(position.position_id) is not None:
+        return False
+    if siblings.awaits_sibling(turn, position):
         return False
     if not position.fills:
         orders = turn.book.orders_of(position.position_id)
@@ -224,7 +230,7 @@ def _was_carried_today(turn: Turn, position: Position) -> bool:
     return position.carried_at is not None and position.carried_at.date() == turn.now.date()
 
 
-def _leavable(turn: Turn, position: Position) -> int:
+def leavable(turn: Turn, position: Position) -> int:
     """Units that an order may leave: never more than the broker holds, where that is known to be less (fault R23)."""
     held = position.open_quantity
     if turn.desk.blind:
@@ -247,7 +253,7 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
         return
     if position.state is PositionState.CARRIED and not _was_carried_today(turn, position):
         return  # taken up again at the open, which may lie beyond the stop
-    units = _leavable(turn, position)
+    units = leavable(turn, position)
     if units <= 0:
         _stand_back(turn, resting)
         return
@@ -278,12 +284,12 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
 def press(turn: Turn, position: Position, resting: Order | None) -> None:
     """Make the next attempt to leave: change the resting order, or place one where none rests."""
     name = position.plan.instrument.name
-    if is_throttled(turn, position):
+    if is_throttled(turn, position) or siblings.awaits_target(turn, position):
         return
     if not market_trades(turn, position):
         turn.tell_once(Level.ALARM, f"{name} is to be left and the market is closed: it is left when it opens")
         return
-    units = _leavable(turn, position)
+    units = leavable(turn, position)
     if units <= 0:
         _stand_back(turn, resting)
         return

@@ -121,7 +121,7 @@ def flipped_oco() -> None:
 @bug("I4")
 def whole_quantity_again() -> None:
     """What is left of a partial exit is left in the full quantity of the plan."""
-    replace_with(steering, "_leavable", lambda turn, position: position.plan.quantity)
+    replace_with(steering, "leavable", lambda turn, position: position.plan.quantity)
 
 
 @bug("I4")
