@@ -19,25 +19,26 @@ from typing import Any
 
 from workbench import strategies
 from workbench.bootstrap import deployments as promoted
-from workbench.bootstrap.broker_checks import wall_clock
 from workbench.bootstrap.logging_in import given_token, hold_until, token_to_start_with, token_ways
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.venue import Ears, Host, Login, Moved, Wires
 from workbench.brokers.dhan.login import profile_of
+from workbench.brokers.dhan.server_time import ServerTime
 from workbench.brokers.dhan.token_ways import TokenWays
 from workbench.brokers.dhan.tokens import TokenKeeper
 from workbench.config import Config
 from workbench.core.deployment import Deployment, Mode
-from workbench.core.errors import BadInput, BrokerUnavailable
+from workbench.core.errors import BadInput, BrokerError, BrokerUnavailable
 from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Level
 from workbench.core.ports import Clock
 from workbench.core.session import Session
 from workbench.data.master_day import daily_master, practice_master
-from workbench.live.clock import AffineClock, SystemClock
+from workbench.live.clock import AffineClock
 from workbench.live.feed_supervisor import FeedSupervisor
 from workbench.live.system import MARKET
+from workbench.live.trusted_clock import TrustedClock, watch_time
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar, contract_table
 
@@ -66,7 +67,7 @@ class DhanVenue:
 
     def __init__(self, config: Config, data: Path, places: Places) -> None:
         self._config, self._data, self._places = config, data, places
-        self._clock: SystemClock | AffineClock | None = None
+        self._clock: TrustedClock | AffineClock | None = None
         self._told: dict[str, Any] = {}
         self._keeper: TokenKeeper | None = None
         self._supervisor: FeedSupervisor | None = None
@@ -96,9 +97,9 @@ class DhanVenue:
         return chosen
 
     def begin(self) -> str:
-        """Take the machine's time, or that of the simulator which plays Dhan."""
+        """Take the machine's time, with Dhan's as a witness, or that of the simulator which plays Dhan."""
         if not self._places.is_simulated:
-            self._clock = SystemClock()
+            self._clock = TrustedClock()
             return f"{self.mode.value} account"
         self._told = self._places.clock_facts()
         if self._told["speed"] == "max":
@@ -112,6 +113,7 @@ class DhanVenue:
         ways = self._ways()
         found = token_to_start_with(ways, given_token(self._config.secrets))
         profile = profile_of(ways.wire, found.value)
+        self._take_time(ways.wire.server_time)
         self._login = Login(client_id=ways.wire.client_id, token=found.value)
         if not profile.has_data:
             raise BrokerUnavailable(
@@ -184,10 +186,8 @@ class DhanVenue:
         def on_alarm(level: str, text: str) -> None:
             _on(loop, lambda: host.notifier.send(level, text))
 
-        # A simulator's tokens end in its own time.
-        now = self.clock.now if self._places.is_simulated else wall_clock
         self._keeper = TokenKeeper(
-            self._login.token, self._ways(), now=now, hold_until=hold_until(calendar()), on_alarm=on_alarm
+            self._login.token, self._ways(), now=self.clock.now, hold_until=hold_until(calendar()), on_alarm=on_alarm
         )
         self._keeper.on_state(on_state)
         return self._keeper
@@ -211,7 +211,7 @@ class DhanVenue:
             if self._supervisor is not None:
                 self._supervisor.take_status(segment)
 
-        return Ears(refused=keeper.refused, disconnected=disconnected, status=status)
+        return Ears(refused=keeper.refused, disconnected=disconnected, status=status, time=self._take_time)
 
     def _begin_beside(self, host: Host, keeper: TokenKeeper, *, with_orders: bool) -> None:
         """Start what runs beside the process: the token's keeper, the feed's supervision, a rehearsal's clock."""
@@ -225,7 +225,10 @@ class DhanVenue:
         )
         self._supervisor = supervisor
         host.start(supervisor.run())
-        if self._places.is_simulated:
+        clock = self._clock
+        if isinstance(clock, TrustedClock):
+            host.start(watch_time(clock, host.watch, host.notifier, self._ask_the_time))
+        else:
             host.start(self._follow_the_clock())
 
     def _session(self) -> Session | None:
@@ -241,6 +244,19 @@ class DhanVenue:
         self._host.notifier.send(
             Level.ALARM.value, f"Dhan refuses the access token, no entry is sent until it is renewed: {reason}"
         )
+
+    def _take_time(self, told: ServerTime | None) -> None:
+        if told is not None and isinstance(self._clock, TrustedClock):
+            self._clock.hear(told.moment, at=told.at, unsure_s=told.unsure_s)
+
+    async def _ask_the_time(self) -> None:
+        """Ask who we are, for the answer's date: only while this machine's clock is in doubt."""
+        wire = self._ways().wire
+        try:
+            await asyncio.to_thread(wire.profile, self._login.token)
+        except BrokerError as error:
+            log.warning("Dhan does not tell his time: %s", error)
+        self._take_time(wire.server_time)
 
     async def _follow_the_clock(self) -> None:
         """Anchor the time again and again: a simulator may be later than its speed says, or stand."""

@@ -114,7 +114,7 @@ class EngineProcess:
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
         self.tasks.append(asyncio.create_task(self.mover.run()))
         self._run_beside(self._look_regularly())
-        self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._read_the_broker))
+        self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._after_lost_time))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
         await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
@@ -213,6 +213,10 @@ class EngineProcess:
         self.runner.enqueue(seen)
         await self.runner.drained()
         return seen.known
+
+    async def _after_lost_time(self) -> bool:
+        self.schedule.rearm()
+        return await self._read_the_broker()
 
     async def _feed(self) -> str:
         connected = asyncio.Event()

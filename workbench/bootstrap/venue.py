@@ -19,6 +19,7 @@ from workbench.brokers.dhan.adapter import DhanBroker
 from workbench.brokers.dhan.client import DhanClient
 from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.brokers.dhan.pace import Pace
+from workbench.brokers.dhan.server_time import ServerTime
 from workbench.brokers.dhan.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Endpoint
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment, Mode
@@ -86,11 +87,14 @@ class Ears:
         The feed was closed by Dhan: code and reason.
     status : callable
         The status of a segment changed.
+    time : callable
+        What an answer's ``Date`` said; in any thread.
     """
 
     refused: Callable[[str], None]
     disconnected: Callable[[int, str], None]
     status: Callable[[Segment], None]
+    time: Callable[[ServerTime], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +261,10 @@ def wires_of(  # noqa: PLR0913 - two places, two logins
     refused = None if ears is None else ears.refused
     if refused is not None:
         candles.tell_token_refused(refused)
+    if ears is not None:
+        # A paper account's orders are answered on this machine, whose clock is the one in question.
+        for witness in (candles, client) if same else (candles,):
+            witness.tell_server_time(ears.time)
     theirs = refused if same else None
     feed = DhanFeed(
         data.feed,

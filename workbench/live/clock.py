@@ -1,4 +1,4 @@
-"""Market time: the machine's own for paper and live, the simulator's for practice and for rehearsals.
+"""Market time of a simulator: for practice, and for rehearsals of paper and live (`trusted_clock` has the machine's).
 
 Invariant: both give aware times in Asia/Kolkata. Time-outs, heartbeats and ages of sockets never ask these clocks: they
 use the machine's monotonic time.
@@ -11,14 +11,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from workbench.core.session import IST
-
-
-class SystemClock:
-    """The machine's clock, in India's zone."""
-
-    def now(self) -> datetime:
-        """Aware time in Asia/Kolkata."""
-        return datetime.now(IST)
 
 
 class PracticeClock:

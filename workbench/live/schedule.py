@@ -131,6 +131,14 @@ class DaySchedule:
             self._scheduler.add_job(self._wake, trigger, id=point.name, misfire_grace_time=None, coalesce=True)
         return ahead
 
+    def rearm(self) -> None:
+        """Wait for what is still ahead anew: the wall clock by which it was to wake has been set, or stood."""
+        for point, trigger in self._pending:
+            if not trigger.is_over:
+                self._scheduler.add_job(
+                    self._wake, trigger, id=point.name, misfire_grace_time=None, coalesce=True, replace_existing=True
+                )
+
     def upcoming(self) -> list[dict[str, Any]]:
         """Names and wall times of what is planned."""
         return [{"name": job.id, "wakes_at": job.next_run_time.isoformat()} for job in self._scheduler.get_jobs()]

@@ -96,7 +96,7 @@ def test_paper_without_a_client_id_says_where_to_set_it(tmp_path: Path) -> None:
 
 
 def test_a_year_without_sessions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.bootstrap.dhan_venue.SystemClock", fixed(datetime(2031, 3, 3, 10, tzinfo=IST)))
+    monkeypatch.setattr("workbench.bootstrap.dhan_venue.TrustedClock", fixed(datetime(2031, 3, 3, 10, tzinfo=IST)))
     with pytest.raises(UnknownSession, match=r"sessions\.py"):
         LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).begin()
 

@@ -1,10 +1,12 @@
-"""A live engine that runs on over the night, and comes upon a day whose hours nobody has confirmed."""
+"""What the venue of a live engine makes of time: hours that nobody has confirmed, and a clock that Dhan contradicts."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +15,13 @@ import pytest
 
 from workbench.bootstrap.live_start import LiveVenue, Permit
 from workbench.bootstrap.places import Places
-from workbench.bootstrap.venue import Moved
+from workbench.bootstrap.venue import Login, Moved
 from workbench.config import Config
 from workbench.core.session import IST
 from workbench.live.system import MARKET, FeedWatch
+from workbench.live.trusted_clock import TrustedClock
 from workbench.reference import calendar
+from workbench.testing.wire_stub import Received, Reply, WireStub, http
 
 CONFIG = Config.model_validate({"secrets": {"dhan_client_id": "1000000001"}})
 MORNING = datetime(2026, 11, 20, 9, 0, tzinfo=IST)
@@ -53,3 +57,25 @@ def test_a_day_with_unconfirmed_hours_that_begins_over_night_takes_no_entries(
 
 async def _told(beat: Any, state: str) -> None:
     await beat._on_state(state, MORNING)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_s9_while_the_clock_is_in_doubt_dhan_is_asked_for_his_time(tmp_path: Path, answers: bool) -> None:
+    def reply(_: Received) -> Reply:
+        if not answers:
+            return Reply(reset=True)
+        date = format_datetime(datetime.now(UTC), usegmt=True)
+        return http(200, {"dhanClientId": "1000000001"}, extra=f"Date: {date}\r\n")
+
+    with WireStub() as stub:
+        stub.default = reply
+        places = replace(Places.dhan(), rest=stub.url, auth=stub.url)
+        venue = LiveVenue(CONFIG, tmp_path, Permit(sentence="typed", held=0), places)
+        venue.begin()
+        venue._login = Login(client_id="1000000001", token="a-token-of-a-trader")
+        clock = venue.clock
+        assert isinstance(clock, TrustedClock)
+        clock.hear(datetime.now(UTC) - timedelta(hours=1), at=time.monotonic())
+        assert clock.doubt
+        asyncio.run(venue._ask_the_time())
+    assert bool(clock.doubt) is not answers

@@ -10,13 +10,14 @@ import pytest
 
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.session import IST
-from workbench.live.clock import AffineClock, PracticeClock, SystemClock
+from workbench.live.clock import AffineClock, PracticeClock
+from workbench.live.trusted_clock import TrustedClock
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 
 
 def test_both_clocks_tell_indian_time() -> None:
-    assert SystemClock().now().tzinfo is IST
+    assert TrustedClock().now().tzinfo is IST
     practice = PracticeClock(datetime(2022, 6, 15, 3, 45, tzinfo=UTC))
     assert practice.now().isoformat() == "2022-06-15T09:15:00+05:30"
     practice.set(datetime(2022, 6, 15, 3, 46, tzinfo=UTC))

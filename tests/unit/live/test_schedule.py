@@ -92,3 +92,30 @@ def test_jobs_run_once_in_order_at_the_speed_of_the_market() -> None:
 
     asyncio.run(run())
     assert done == ["square_off", "export"]
+
+
+def test_s9_a_point_that_was_to_wake_by_a_clock_that_has_been_set_wakes_all_the_same() -> None:
+    done: list[str] = []
+    session = calendar().session(Segment.NSE_FNO, date(2022, 6, 15))
+    assert session is not None
+    market = [session.square_off_start]
+
+    async def see() -> None:
+        done.append("must_be_flat")
+
+    async def run() -> None:
+        # An hour of the wall is a second of this market: by its wake-up nothing would come for a long time.
+        schedule = DaySchedule({"must_be_flat": see}, market_now=lambda: market[0], speed=lambda: 1 / 3600)
+        schedule.start()
+        schedule.plan_day(session)
+        market[0] += timedelta(minutes=2)
+        schedule.rearm()
+        async with asyncio.timeout(30):
+            while not done:
+                await asyncio.sleep(0.01)
+        schedule.rearm()
+        assert "must_be_flat" not in [item["name"] for item in schedule.upcoming()]
+        schedule.stop()
+
+    asyncio.run(run())
+    assert done == ["must_be_flat"]

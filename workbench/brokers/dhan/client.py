@@ -8,6 +8,7 @@ from typing import Any
 import dhanhq
 
 from workbench.brokers.dhan.pace import Pace
+from workbench.brokers.dhan.server_time import ServerTime
 from workbench.brokers.dhan.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, Endpoint, Transport
 from workbench.core.errors import BadInput
 
@@ -58,6 +59,10 @@ class DhanClient:
     def tell_token_refused(self, callback: Callable[[str], None]) -> None:
         """Call back, in the thread that asked, when the token in use is refused (once, until it is renewed)."""
         self.transport.on_token_refused = callback
+
+    def tell_server_time(self, callback: Callable[[ServerTime], None]) -> None:
+        """Call back, in the thread that asked, with the time that each answer tells."""
+        self.transport.on_server_time = callback
 
     def renew_token(self, token: str) -> None:
         """Use another access token from the next request on."""

@@ -12,10 +12,11 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from workbench.brokers.dhan.login_wire import LIVE_URL, LoginRefused, LoginWire, ServerTime
+from workbench.brokers.dhan.login_wire import LIVE_URL, LoginRefused, LoginWire
+from workbench.brokers.dhan.server_time import clock_offset_s
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.session import IST
 
@@ -33,8 +34,6 @@ __all__ = [
     "token_expiry",
     "token_hours_left",
 ]
-
-_HALF_SECOND = timedelta(milliseconds=500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,17 +183,6 @@ def refuse_if_told(what: str, document: Any, secrets: tuple[str, ...]) -> None:
     for secret in secrets:
         said = said.replace(secret, "…") if secret else said
     raise LoginRefused(what, " ".join(said.split())[:200], code=str(document.get("errorCode") or "")[:20])
-
-
-def clock_offset_s(told: ServerTime, wall_now: datetime, monotonic_now: float) -> float:
-    """Give by how many seconds this machine's clock is ahead of Dhan's (below zero: behind).
-
-    A ``Date`` header has whole seconds and is cut, so half a second is added; it was written somewhere between question
-    and answer.
-    """
-    server = told.date.astimezone(UTC) + _HALF_SECOND
-    age_s = monotonic_now - (told.asked_at + told.read_at) / 2
-    return (wall_now - server).total_seconds() - age_s
 
 
 def _truth(value: object) -> bool | None:

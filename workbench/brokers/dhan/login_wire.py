@@ -17,8 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from types import FunctionType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -27,6 +25,7 @@ import dhanhq
 import requests
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
+from workbench.brokers.dhan.server_time import ServerTime, server_time
 from workbench.core.errors import BrokerError, BrokerUnavailable
 
 LIVE_URL = "https://api.dhan.co/v2"
@@ -63,15 +62,6 @@ class LoginRefused(BrokerError):
 
 class NeverLeft(BrokerUnavailable):
     """The connection was never made, so nothing was asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTime:
-    """What an answer's ``Date`` header said, and when (wire time) it was asked for and read."""
-
-    date: datetime
-    asked_at: float
-    read_at: float
 
 
 class LoginWire:
@@ -242,12 +232,9 @@ class _Request:
         return " ".join(text.split())[:_SHOWN]
 
     def _take_time(self, header: str, asked_at: float) -> None:
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
-            return
-        if date.tzinfo is not None:
-            self._on_time(ServerTime(date=date, asked_at=asked_at, read_at=time.monotonic()))
+        told = server_time(header, asked_at=asked_at, read_at=time.monotonic())
+        if told is not None:
+            self._on_time(told)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:

@@ -31,6 +31,7 @@ from workbench.brokers.dhan.answers import Answer, Fate, error_of, says_token, s
 from workbench.brokers.dhan.leaving import Delays, telling_adapter
 from workbench.brokers.dhan.pace import Bucket, Pace
 from workbench.brokers.dhan.paths import Endpoint, bucket_of, is_asked_once, is_read, may_leave
+from workbench.brokers.dhan.server_time import ServerTime, server_time
 
 __all__ = ["Answer", "Endpoint", "Fate", "Transport", "error_of"]
 
@@ -76,6 +77,8 @@ class Transport:
     on_token_refused : callable or None
         Told in the calling thread when the broker refuses the token that is in use; of one that it goes on to refuse,
         once in half a minute.
+    on_server_time : callable or None
+        Told in the calling thread what the ``Date`` of each answer said.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Transport:
         self.idle_limit_s = 4.0 if self._is_loopback else 45.0
         self.pace = pace if pace is not None else Pace.unlimited()
         self.on_token_refused: Callable[[str], None] | None = None
+        self.on_server_time: Callable[[ServerTime], None] | None = None
         self._token_refused, self._told_at = "", float("-inf")
         self._lanes = threading.local()
         self._delays = Delays()
@@ -240,6 +244,7 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
+            told = server_time(response.headers.get("Date", ""), asked_at=started, read_at=time.monotonic())
             with response:
                 content = self._content(response, started + 2 * timeouts_s[1])
             if len(token) >= _SECRET_LENGTH:
@@ -253,6 +258,8 @@ class Transport:
             log.warning("%s (%s)", reason, fate.value)
             return Answer(fate=fate, reason=reason, elapsed_s=time.monotonic() - started)
         self._lanes.used_at = time.monotonic()
+        if told is not None and self.on_server_time is not None:
+            self.on_server_time(told)
         document, is_json = _parsed(content)
         return Answer(
             fate=Fate.ANSWERED,
