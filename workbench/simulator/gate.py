@@ -88,6 +88,11 @@ class FaultGate:
         else:
             await self._request(scope, receive, send)
 
+    def hidden(self) -> set[str]:
+        """Give the orders that no order book shows now, though they are there."""
+        now = time.monotonic()
+        return {name for name, (until, book) in self._hidden.items() if book and until > now}
+
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = str(scope["method"]), str(scope["path"])
         thing = f"{method} {path}"

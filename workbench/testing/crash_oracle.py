@@ -12,7 +12,8 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -46,17 +47,21 @@ class Guard:
     Parameters
     ----------
     simulator : Simulator
+    hidden : callable
+        Gives the orders that the broker shows to nobody yet: what they have filled cannot be known, let alone
+        protected, so no spell begins before they are shown.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
-        self._simulator = simulator
+    def __init__(self, simulator: Simulator, hidden: Callable[[], AbstractSet[str]] = frozenset) -> None:
+        self._simulator, self._hidden = simulator, hidden
         self._since: dict[str, tuple[float, datetime]] = {}
         self.spells: list[NakedSpell] = []
 
     def look(self) -> None:
         """Compare positions and resting orders now."""
-        naked = self.naked()
-        for key in naked:
+        naked, orders = self.naked(), self._simulator.desk.orders
+        unknowable = {orders[name].listed.instrument.key for name in self._hidden() if name in orders}
+        for key in naked - unknowable:
             self._since.setdefault(key, (time.monotonic(), self._simulator.now))
         for key in [each for each in self._since if each not in naked]:
             self._close(key)

@@ -69,7 +69,7 @@ WAYS = {
         "entry",
         faults=(
             _withheld("POST /orders"),
-            {"kind": "lagging_lookup", "match": "POST /orders", "seconds": 8, "book": True},
+            {"kind": "lagging_lookup", "match": "POST /orders", "seconds": 6, "book": True},
         ),
     ),
     KillPoint.ACKNOWLEDGED: Way("entry", _event("OrderMoved")),
