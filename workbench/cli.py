@@ -144,7 +144,7 @@ def _deployments(commands: Commands) -> None:
     test = _command(alert, "test", "alert_test", "send one alert to the running engine, end to end")
     test.add_argument("name")
     test.add_argument("--side", choices=("BUY", "SELL"), default="BUY")
-    test.add_argument("--key", help="the deployment's alert key, where it has one")
+    test.add_argument("--key", metavar="-", help="read its alert key from the input; else from WORKBENCH_ALERT_KEY")
     _json(test)
     report = commands.add_parser("report", help="write reports").add_subparsers(metavar="ACTION", required=True)
     daily = _command(report, "daily", "report_daily", "write the report of a day as HTML")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from workbench.bootstrap import deployments as promoted
+from workbench.bootstrap.alert_key import alert_key
 from workbench.bootstrap.client import EngineClient
 from workbench.bootstrap.desk import Desk, day
 from workbench.config import data_dir, load
@@ -159,6 +160,7 @@ def deployments(args: argparse.Namespace) -> int:
 
 def alert_test(args: argparse.Namespace) -> int:
     """``workbench alert test``: one alert through the real webhook, and what became of it."""
+    key = alert_key(args.key)
     deployment = promoted.load(data_dir(), args.name)
     client = _client()
     body: dict[str, Any] = {
@@ -170,8 +172,8 @@ def alert_test(args: argparse.Namespace) -> int:
         "timestamp": client.get("/health")["now"],
         "id": f"test-{secrets.token_hex(6)}",
     }
-    if args.key:
-        body["key"] = args.key
+    if key:
+        body["key"] = key
     return _print(args, client.post("/webhook/" + deployment.webhook_link, body))
 
 
