@@ -178,6 +178,7 @@ class EngineProcess:
             notifier=self.notifier,
             first_seq=self.journal.last_seq + 1,
             dry_run=self.venue.dry_run,
+            answers=self.questions,
         )
         self.space = safekeeping.watched_space(folder, loop, self.watch, self.notifier)
         await asyncio.to_thread(self.space.look)
