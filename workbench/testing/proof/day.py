@@ -33,6 +33,7 @@ from workbench.core.ports import JournalEntry
 from workbench.core.position import PositionState
 from workbench.core.signal import SignalValues
 from workbench.testing.proof.alerts import Senders
+from workbench.testing.proof.belief import Belief
 from workbench.testing.proof.disk import Disk
 from workbench.testing.proof.faults import Faults
 from workbench.testing.proof.gatekeeper import Gatekeeper
@@ -40,6 +41,7 @@ from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT,
 from workbench.testing.proof.oracle import BrokenPromise, Measures, Oracle, Written, promise
 from workbench.testing.proof.process import Eyes, Notices, Process, ToldClock
 from workbench.testing.proof.promptness import Promptness
+from workbench.testing.proof.rarities import Rarities
 from workbench.testing.proof.scenario import Scenario
 from workbench.testing.proof.venue import Venue
 
@@ -76,6 +78,8 @@ class Day:
         self.oracle, self.senders = Oracle(self.venue), Senders(self.rng)
         self.gates = Gatekeeper(self.config)
         self.promptness = Promptness(self.venue, self.gates)
+        self.belief = Belief(self.venue, self.gates)
+        self.rarities = Rarities(scenario.seed, self.venue, is_night=scenario.is_night)
         self.log: list[str] = []
         self._folded = 0
         self._orders_seen = 0
@@ -111,6 +115,7 @@ class Day:
         await self.begin(self.now.date())
         for _ in range(self.scenario.seconds):
             await self.second(trading=True)
+        self.rarities.over()
         for _ in range(20):
             await self.second(trading=False)
         # Somebody enters shortly before the end, so that there is something to be left.
@@ -145,6 +150,7 @@ class Day:
     def go_to(self, moment: datetime) -> None:
         """Jump over an idle time."""
         self.promptness.disturbed()
+        self.belief.disturbed()
         self.clock.time = self.venue.now = moment
         self.process.watch.saw_quote(self.clock.monotonic())
 
@@ -178,6 +184,7 @@ class Day:
         trades = session_of(self.now.date()).contains(self.now)
         self.oracle.second(self.book, alarm_now=self.notices.alarms > alarms, trades=trades)
         self.promptness.second(trades=trades)
+        self.belief.second(trades=trades)
         self._recovered()
 
     async def beat(self) -> None:
@@ -246,6 +253,9 @@ class Day:
             self.tell(OperatorOrdered(command=rng.choice([Operator.HALT, Operator.FLATTEN, Operator.CLOSE])))
         if rng.random() < self.venue.faults.by_hand:
             self._note("--", f"by hand: {self.venue.traded_by_hand()}")
+        rare = self.rarities.second(self.tell)
+        if rare:
+            self._note("--", rare)
 
     def _feed_and_bars(self) -> None:
         """Judge the feed as the schedule does; raise signals as the signal source does."""
@@ -310,6 +320,7 @@ class Day:
         def on_quote(quote: Quote) -> None:
             if is_mine():
                 self.gates.saw(quote)
+                self.belief.saw(quote)
 
         process = Process(
             self.config,
@@ -325,6 +336,7 @@ class Day:
         try:
             self.gates.take(entry)
             self.promptness.take(entry)
+            self.belief.take(entry)
             if any(isinstance(event, AccountFrozen) for event in entry.events):
                 self.oracle.frozen(self.book)
         except BrokenPromise as broken:
@@ -374,6 +386,7 @@ class Day:
         self._same_as_journal()
         self.gates.again(self.disk.read())
         self.promptness.again(self.disk.read())
+        self.belief.disturbed()
         self._recovering = 0
         await self.begin_again()
 

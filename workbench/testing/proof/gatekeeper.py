@@ -63,6 +63,7 @@ class Held:
     plan: PositionPlanned
     units: int = 0
     value: Decimal = Decimal(0)
+    flow: Decimal = Decimal(0)
     is_live: bool = True
     exit_reason: str = ""
     closed_at: datetime | None = None
@@ -79,6 +80,7 @@ class Told:
     """What the journal says up to now."""
 
     halted: bool = False
+    by_person: bool = False
     frozen: bool = False
     alive: bool = True
     funds: Decimal | None = None
@@ -171,10 +173,11 @@ class Gatekeeper:
             case QuoteReceived():
                 self.saw(message.quote)
             case OperatorOrdered():
-                if message.command in (Operator.HALT, Operator.FLATTEN):
-                    told.halted = True
+                if message.command is Operator.HALT or (message.command is Operator.FLATTEN and not told.halted):
+                    # What the day's loss has halted ends with the day; a person's halt ends with his word only.
+                    told.halted = told.by_person = True
                 elif message.command is Operator.RESUME:
-                    told.halted = False
+                    told.halted = told.by_person = False
             case AlertReceived():
                 age = timedelta(seconds=self.config.limits.max_alert_age_s)
                 told.asked[message.alert_id] = Asked(message.fired_at, age, False, message.price)
@@ -198,7 +201,7 @@ class Gatekeeper:
                 told.held.clear()
                 told.entries_at.clear()
                 told.entered.clear()
-                told.halted = event.halted
+                told.halted = told.by_person
             case SwitchTurned():
                 told.halted = event.halted
             case AccountFrozen():
@@ -237,6 +240,7 @@ class Gatekeeper:
                 sign, is_entry = told.sides[event.correlation_id]
                 held.is_live, held.closed_at = True, None
                 held.units += sign * held.plan.side.sign * event.quantity
+                held.flow -= sign * event.quantity * event.price
                 held.value += event.price * event.quantity * is_entry
             case _:
                 return

@@ -37,6 +37,7 @@ class Night(Day):
                 self.senders.enter(self.process, deployment.name, self.now)
             await self.second(trading=False)
         self.go_to(at("15:28:25"))
+        self.rarities.evening(self.tell)
         while self.now < at("15:29:59"):
             await self.second(trading=False)
         await self.close()

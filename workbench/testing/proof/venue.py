@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -47,9 +48,16 @@ def key_of(instrument: Instrument) -> Key:
     return instrument.segment.value, instrument.security_id
 
 
+@dataclass(frozen=True, slots=True)
+class LateOrder:
+    """An order that nobody answered and that comes to the book much later."""
+
+    ticket: OrderTicket
+
+
 @dataclass(kw_only=True)
 class Resting:
-    """An order at the venue; `hand` marks one that a person gave in the broker's app."""
+    """An order at the venue; `hand` marks one that a person gave in the broker's app, `had` are its earlier terms."""
 
     order_id: str
     ticket: OrderTicket
@@ -62,6 +70,7 @@ class Resting:
     changes: int = 0
     dies_at: datetime | None = None
     hand: bool = False
+    had: list[OrderTicket] = field(default_factory=list)
 
     @property
     def remaining(self) -> int:
@@ -105,6 +114,8 @@ class Venue:
         Contracts that an entry has sold: their net may lie below zero.
     settled : dict
         What was paid for contracts that expired, by position.
+    late_s : callable, optional
+        Seconds after which an order comes to the book without an answer; zero for most.
     """
 
     rng: random.Random
@@ -119,7 +130,8 @@ class Venue:
     nobody_bids: bool = False
     sold: set[Key] = field(default_factory=set)
     settled: dict[str, Decimal] = field(default_factory=dict)
-    _post: list[tuple[datetime, int, str, Message | Asked]] = field(default_factory=list)
+    late_s: Callable[[OrderTicket], float] | None = None
+    _post: list[tuple[datetime, int, str, Message | Asked | LateOrder]] = field(default_factory=list)
     _count: int = 0
     _by_position: dict[str, list[Resting]] = field(default_factory=dict)
     _bad_left: dict[str, int] = field(default_factory=dict)
@@ -244,6 +256,13 @@ class Venue:
         if side is Side.SELL and held < instrument.lot:
             side = Side.BUY
         lots = self.rng.randint(1, max(1, min(5, held // instrument.lot))) if side is Side.SELL else 1
+        return self._by_hand(instrument, side, lots * instrument.lot)
+
+    def sold_by_hand(self, instrument: Instrument, units: int) -> str:
+        """Let a person sell so many units in the broker's app."""
+        return self._by_hand(instrument, Side.SELL, units)
+
+    def _by_hand(self, instrument: Instrument, side: Side, units: int) -> str:
         self._count += 1
         ticket = OrderTicket(
             correlation_id=f"hand{self._count}",
@@ -253,7 +272,7 @@ class Venue:
             purpose=Purpose.EXIT,
             instrument=instrument,
             side=side,
-            quantity=lots * instrument.lot,
+            quantity=units,
             order_type=OrderType.MARKET,
             product=Product.INTRADAY,
         )
@@ -299,6 +318,8 @@ class Venue:
         match asked:
             case PlaceOrder():
                 self._place(asked.ticket)
+            case LateOrder():
+                self._rests(asked.ticket)
             case ModifyOrder():
                 self._modify(asked)
             case CancelOrder():
@@ -333,11 +354,21 @@ class Venue:
             outcome, reason, throttled = refusal
             self._answer(WriteKind.PLACE, ticket.correlation_id, outcome, reason=reason, throttled=throttled)
             return
+        wait_s = 0.0 if self.late_s is None else self.late_s(ticket)
+        if wait_s:
+            self._answer(WriteKind.PLACE, ticket.correlation_id, Outcome.UNKNOWN, reason="time-out")
+            self._count += 1
+            heapq.heappush(self._post, (self.now + timedelta(seconds=wait_s), self._count, "in", LateOrder(ticket)))
+            return
         unknown = self.rng.random() < self.faults.unknown
         if unknown:
             self._answer(WriteKind.PLACE, ticket.correlation_id, Outcome.UNKNOWN, reason="time-out")
             if self.rng.random() < 0.5:
                 return
+        self._rests(ticket, is_answered=not unknown)
+
+    def _rests(self, ticket: OrderTicket, *, is_answered: bool = False) -> None:
+        """Take an order into the book."""
         order = Resting(order_id=f"V{len(self.orders) + 1}", ticket=ticket, since=self.now)
         if self.rng.random() < self.faults.rejected_later:
             order.dies_at = self.now + timedelta(seconds=1)
@@ -345,7 +376,7 @@ class Venue:
         self._by_position.setdefault(ticket.position_id, []).append(order)
         if ticket.purpose is Purpose.ENTRY and ticket.side is Side.SELL:
             self.sold.add(key_of(ticket.instrument))
-        if not unknown:
+        if is_answered:
             self._answer(
                 WriteKind.PLACE,
                 ticket.correlation_id,
@@ -359,12 +390,13 @@ class Venue:
     def _modify(self, asked: ModifyOrder) -> None:
         order, change, refusal = self.orders[asked.order_id], asked.change, self._refusal()
         outcome, reason, throttled = refusal or (Outcome.ACCEPTED, "", False)
-        order.changes += 1
-        if order.state.is_done or change.quantity <= order.filled or order.changes > MODIFICATIONS_TAKEN:
+        if order.state.is_done or change.quantity <= order.filled or order.changes >= MODIFICATIONS_TAKEN:
             outcome, reason, throttled = Outcome.REJECTED, "the order cannot be changed", False
         elif outcome is Outcome.ACCEPTED and self.rng.random() < self.faults.unknown:
             outcome, reason = Outcome.UNKNOWN, "time-out"
         if outcome is Outcome.ACCEPTED or (outcome is Outcome.UNKNOWN and self.rng.random() < 0.5):
+            order.changes += 1
+            order.had.append(order.ticket)
             order.ticket = replace(
                 order.ticket,
                 order_type=change.order_type,

@@ -1,0 +1,207 @@
+"""What the journal says of the broker, held against the broker: ends of orders, changes, differences, the day's loss.
+
+The other judges ask whether the right thing was done; this one asks whether what was written down is true, and whether
+what is true was written down in time.
+
+Invariant: the engine is not asked. Fills and switches are the journal's, orders are the venue's, prices are those that
+were told to the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from workbench.core.bars import Quote
+from workbench.core.messages import (
+    AccountFrozen,
+    AccountUnfrozen,
+    DayOpened,
+    DecisionMade,
+    Event,
+    OrderChangeEnded,
+    OrderMoved,
+    OrderSubmitted,
+    Outcome,
+    QuoteReceived,
+    SnapshotTaken,
+)
+from workbench.core.order import OrderState, Purpose
+from workbench.core.ports import JournalEntry
+from workbench.core.signal import Side
+from workbench.testing.proof.gatekeeper import Gatekeeper, Held
+from workbench.testing.proof.market import FREEZE
+from workbench.testing.proof.oracle import promise
+from workbench.testing.proof.venue import Key, Resting, Venue, key_of
+
+LOOKS = 2
+GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 5, Purpose.EXIT: 5}
+"""Fault R1: an unanswered order is looked for in two full order books, and for so long, before it is given up; what
+protects is given up sooner, for a position must not be bare for more than ten seconds (R13)."""
+
+NAMED_WITHIN_S = 75
+"""Seconds in which a difference that a person made must be named: polls come each ten, and some cannot be read."""
+
+LATCHED_WITHIN_S = 3
+"""Seconds of good prices in a row in which the day's loss has reached its limit and entries are not halted."""
+
+_OVER = frozenset({OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED, OrderState.NOT_SENT})
+
+
+@dataclass(slots=True)
+class Belief:
+    """Watches what is believed.
+
+    Parameters
+    ----------
+    venue : Venue
+    keeper : Gatekeeper
+        Has read the same entry before.
+    """
+
+    venue: Venue
+    keeper: Gatekeeper
+    sent: dict[str, tuple[datetime, Purpose]] = field(default_factory=dict)
+    looked: list[datetime] = field(default_factory=list)
+    named: tuple[str, ...] = ()
+    differs: dict[Key, int] = field(default_factory=dict)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    lossy: int = 0
+
+    def saw(self, quote: Quote) -> None:
+        """Note a quote that was told."""
+        if quote.last > 0:
+            self.quotes[quote.key] = quote
+
+    def take(self, entry: JournalEntry) -> None:
+        """Judge one entry as it is written."""
+        if isinstance(entry.message, QuoteReceived):
+            self.saw(entry.message.quote)
+        if isinstance(entry.message, SnapshotTaken) and entry.message.known:
+            self.looked.append(entry.now)
+        is_new_day = any(isinstance(event, DayOpened) for event in entry.events)
+        for event in entry.events:
+            self._happened(event, entry.now, is_told_again=is_new_day)
+
+    def disturbed(self) -> None:
+        """The process died: what it had only in memory is looked up again first."""
+        self.differs.clear()
+        self.quotes.clear()
+        self.lossy = 0
+
+    def second(self, *, trades: bool) -> None:
+        """Judge one market second."""
+        if not trades:
+            self.disturbed()
+            return
+        self._differences_are_named()
+        self._loss_is_latched()
+
+    # --- what is written ----------------------------------------------------------------------------------------
+
+    def _happened(self, event: Event, now: datetime, *, is_told_again: bool) -> None:
+        match event:
+            case OrderSubmitted():
+                self.sent[event.ticket.correlation_id] = event.at, event.ticket.purpose
+            case OrderMoved() if event.state in _OVER:
+                order = self._order(event.correlation_id)
+                rests = order is not None and order.state.may_rest
+                promise(not rests, "R15", f"{event.correlation_id} is {event.state} by the journal and rests")
+            case OrderMoved() if event.state is OrderState.ABANDONED and not is_told_again:
+                self._given_up(event.correlation_id, now)
+            case OrderChangeEnded() if event.outcome is Outcome.ACCEPTED:
+                self._changed(event)
+            case DecisionMade() if event.gate == "freeze_quantity":
+                self._divided(event)
+            case DayOpened():
+                text = "a person's halt has ended with the day"
+                promise(event.halted or not self.keeper.told.by_person, "I8", text)
+            case AccountFrozen():
+                self.named = event.differences
+                promise(is_told_again or self._books_differ(), "I3", f"frozen for nothing: {event.differences}")
+            case AccountUnfrozen():
+                self.named = ()
+            case _:
+                pass
+
+    def _order(self, correlation_id: str) -> Resting | None:
+        known = self.venue.orders.values()
+        return next((each for each in known if each.ticket.correlation_id == correlation_id), None)
+
+    def _given_up(self, name: str, now: datetime) -> None:
+        at, purpose = self.sent[name]
+        age, looks = (now - at).total_seconds(), sum(each > at for each in self.looked)
+        is_late = age >= GIVEN_UP_AFTER_S[purpose] and looks >= LOOKS
+        promise(is_late, "R1", f"{name} is given up after {age:.0f} s and {looks} looks")
+
+    def _changed(self, event: OrderChangeEnded) -> None:
+        order, asked = self._order(event.correlation_id), event.change
+        tickets = () if order is None else (order.ticket, *order.had)
+        terms = {(each.quantity, each.price, each.trigger_price) for each in tickets}
+        was_so = (asked.quantity, asked.price, asked.trigger_price) in terms
+        promise(was_so, "I5", f"a change of {event.correlation_id} counts that the broker never made")
+
+    def _divided(self, event: DecisionMade) -> None:
+        """What exceeds one order is divided, not refused; only a flood is refused (R19)."""
+        deployment = self.keeper.config.deployment(event.deployment)
+        lots = None if deployment is None or deployment.plan.is_structure else deployment.plan.lots
+        is_right = lots is None or lots * 50 > 4 * FREEZE
+        promise(is_right, "R19", f"{event.subject} is refused: {event.reason}")
+
+    # --- what is true -------------------------------------------------------------------------------------------
+
+    def _ours(self) -> dict[Key, int]:
+        """Net units by instrument by the fills of the journal."""
+        net: dict[Key, int] = {}
+        for each in self.keeper.told.held.values():
+            key = key_of(each.plan.instrument)
+            net[key] = net.get(key, 0) + each.plan.side.sign * each.units
+        return {key: units for key, units in net.items() if units}
+
+    def _books_differ(self) -> bool:
+        theirs = {key: units for key, units in self.venue.net().items() if units}
+        return bool(self.venue.by_hand()) or self._ours() != theirs
+
+    def _differences_are_named(self) -> None:
+        """Where a person has traded and our fills are not the broker's, the account is frozen for that contract."""
+        ours, theirs = self._ours(), self.venue.net()
+        for key in self.venue.by_hand():
+            differs = ours.get(key, 0) != theirs.get(key, 0) and not self.venue.outage
+            is_named = any(self._is_about(key, text) for text in self.named)
+            self.differs[key] = self.differs.get(key, 0) + 1 if differs and not is_named else 0
+            text = f"{key}: broker {theirs.get(key, 0)}, journal {ours.get(key, 0)}"
+            promise(self.differs[key] <= NAMED_WITHIN_S, "R23", f"{text} for {self.differs[key]} s and is not named")
+
+    def _is_about(self, key: Key, text: str) -> bool:
+        names = {
+            each.plan.instrument.name for each in self.keeper.told.held.values() if key_of(each.plan.instrument) == key
+        }
+        return key[1] in text or any(name in text for name in names)
+
+    def _loss_is_latched(self) -> None:
+        """At the limit of the day's loss entries are halted, though the P&L should come back a second later."""
+        limit, loss = self.keeper.config.limits.max_daily_loss, self._loss()
+        is_over = loss is not None and loss >= limit and not self.keeper.told.halted
+        self.lossy = self.lossy + 1 if is_over else 0
+        text = f"the day's loss is Rs {loss}, at most {limit}, and entries go on"
+        promise(self.lossy <= LATCHED_WITHIN_S, "I7", text)
+
+    def _loss(self) -> Decimal | None:
+        """Rupees lost by the fills of the journal at the prices told in this second, charges not counted."""
+        total = Decimal(0)
+        for each in self.keeper.told.held.values():
+            price = self._price(each)
+            if price is None:
+                return None
+            total += each.flow + each.plan.side.sign * each.units * price
+        return -total
+
+    def _price(self, held: Held) -> Decimal | None:
+        """Price at which it could be left; None without a good quote of this second."""
+        if not held.units:
+            return Decimal(0)
+        quote = self.quotes.get(held.plan.instrument.key)
+        if quote is None or quote.time != self.venue.now or quote.bid <= 0 or quote.ask <= 0:
+            return None
+        return quote.bid if held.plan.side is Side.BUY else quote.ask
