@@ -47,6 +47,7 @@ from workbench.core.messages import (
     StructureStood,
     StructureTightened,
     SwitchTurned,
+    TargetWatched,
 )
 from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderChange, Purpose
@@ -107,13 +108,23 @@ class Book:
     def resting_exits(self, position_id: str) -> list[Order]:
         """Exit and stop orders of a position that may rest at the broker (or are unknown), oldest first.
 
-        There is one at most, unless an order that was given up has come back.
+        There is one at most, unless an order that was given up has come back. Targets are not among them.
         """
         return [
             order
             for order in self.orders.values()
             if order.ticket.position_id == position_id
-            and order.ticket.purpose is not Purpose.ENTRY
+            and order.ticket.purpose not in (Purpose.ENTRY, Purpose.TARGET)
+            and order.state.may_rest
+        ]
+
+    def resting_targets(self, position_id: str) -> list[Order]:
+        """Targets of a position that may rest at the broker beside its stop (or are unknown), oldest first."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.ticket.purpose is Purpose.TARGET
+            and order.ticket.position_id == position_id
             and order.state.may_rest
         ]
 
@@ -191,6 +202,9 @@ class Book:
                 self._position_moved(event)
             case SpotLevelsMoved() | PositionCarried() | PositionResumed() | LeftToExpire() | PositionSettled():
                 self._stayed(event)
+            case TargetWatched():
+                position = self.positions[event.position_id]
+                self.positions[event.position_id] = replace(position, target_watched_for=event.reason)
             case FilledByHand():
                 self._filled_by_hand(event)
             case StructurePlanned() | StructureStood() | StructureTightened() | StructureLeft() | StructureClosed():

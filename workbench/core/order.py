@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     ENTRY = "entry"
     STOP = "stop"
     EXIT = "exit"
+    TARGET = "target"
 
 
 class OrderState(StrEnum):

@@ -39,8 +39,15 @@ from workbench.core.leg_rules import (
     read_strike,
 )
 from workbench.core.order import Product
-from workbench.core.plan_checks import DISASTER_STOP, carried_out, check_share, check_structure, parse_strike
-from workbench.core.plan_words import AlertTime, Contract, ExpiryRule, OnOpposite, Overnight
+from workbench.core.plan_checks import (
+    DISASTER_STOP,
+    carried_out,
+    check_protection,
+    check_share,
+    check_structure,
+    parse_strike,
+)
+from workbench.core.plan_words import AlertTime, Contract, ExpiryRule, OnOpposite, Overnight, ProtectionRule
 from workbench.core.signal import Side
 
 __all__ = [
@@ -59,6 +66,7 @@ __all__ = [
     "OnOpposite",
     "Overnight",
     "Plan",
+    "ProtectionRule",
     "ScaleOut",
     "Trail",
     "Underlying",
@@ -101,6 +109,9 @@ class Plan:
         Exits on the P&L of all legs together.
     hedge : Hedge or None
         An option bought before the plan's one sold option, and left after it.
+    protection : ProtectionRule
+        `stop_only`: the stop rests at the broker and becomes the target's order when the target is reached;
+        `stop_and_target`: both rest there, which blocks the margin of a second sale.
     value : Decimal or None
         Rupees that an entry of a share is worth at most; None where lots (shares) or a share of risk set its size.
     """
@@ -129,6 +140,7 @@ class Plan:
     combined: Combined | None = None
     hedge: Hedge | None = None
     value: Decimal | None = None
+    protection: ProtectionRule = ProtectionRule.STOP_ONLY
 
     def __post_init__(self) -> None:
         if sum(each is not None for each in (self.lots, self.risk_share_pct, self.value)) != 1:
@@ -154,6 +166,7 @@ class Plan:
             object.__setattr__(self, "legs", fitted(self.legs, f"plan {self.name!r}") if self.legs else ())
             self.carried_legs()
         object.__setattr__(self, "exits", carried_out(self))
+        check_protection(self)
 
     @property
     def is_structure(self) -> bool:
@@ -321,6 +334,7 @@ _READERS: dict[str, Any] = {
     "product": _enum(Product),
     "on_opposite": _enum(OnOpposite),
     "overnight": _enum(Overnight),
+    "protection": _enum(ProtectionRule),
     "alert_time": _enum(AlertTime),
     "roll_on_expiry_at": read_time,
     "no_entry_before": read_time,

@@ -11,7 +11,7 @@ from workbench.core.errors import BadInput
 from workbench.core.exit_rules import Distance, Exits
 from workbench.core.leg_rules import StrikeKind, read_strike
 from workbench.core.order import Product
-from workbench.core.plan_words import Contract, OnOpposite, Overnight
+from workbench.core.plan_words import Contract, OnOpposite, Overnight, ProtectionRule
 from workbench.core.signal import Side
 
 if TYPE_CHECKING:
@@ -67,6 +67,27 @@ def check_structure(plan: "Plan") -> None:
         raise BadInput(f"{where}: a hedge needs side SELL: it stands beside a sold option")
     if plan.legs and (plan.exits != Exits() or plan.side is not Side.BUY or plan.strike != "ATM"):
         raise BadInput(f"{where}: with legs, side, strike and exits stand in each leg; all together in combined")
+
+
+def check_protection(plan: "Plan") -> None:
+    """Refuse a target at the broker where there is none, or nothing rests beside it.
+
+    Raises
+    ------
+    BadInput
+        Such a plan.
+    """
+    where, word = f"plan {plan.name!r}", plan.protection.value
+    if plan.protection is ProtectionRule.STOP_ONLY:
+        return
+    if plan.protection is ProtectionRule.SUPER_ORDER:
+        raise BadInput(f"{where}: protection {word} is not built; write stop_and_target, or leave it at stop_only")
+    if plan.is_synthetic:
+        raise BadInput(f"{where}: the index as a future has no broker where a target could rest; use stop_only")
+    if plan.is_structure:
+        raise BadInput(f"{where}: legs, sold options and strikes by price are protected by their stops; use stop_only")
+    if plan.exits.stop is None or (plan.exits.target is None and not plan.exits.scale_out):
+        raise BadInput(f"{where}: protection {word} needs exits.stop and exits.target on the traded price")
 
 
 def carried_out(plan: "Plan") -> Exits:

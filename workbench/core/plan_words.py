@@ -41,6 +41,14 @@ class Overnight(StrEnum):
     KEEP = "keep"
 
 
+class ProtectionRule(StrEnum):
+    """What rests at the broker while a position is held: its stop alone, or stop and target beside each other."""
+
+    STOP_ONLY = "stop_only"
+    STOP_AND_TARGET = "stop_and_target"
+    SUPER_ORDER = "super_order"
+
+
 class AlertTime(StrEnum):
     """What an alert's timestamp means: when it fired, or the open of its bar."""
 

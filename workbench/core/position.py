@@ -13,6 +13,7 @@ from workbench.core.instrument import Right
 from workbench.core.messages import PositionPlanned
 from workbench.core.money import ZERO
 from workbench.core.order import Purpose
+from workbench.core.plan import ProtectionRule
 from workbench.core.signal import Direction, Side
 
 BY_HAND = "external:"
@@ -75,6 +76,7 @@ class Position:
     exit_attempts: int = 0
     last_attempt: datetime | None = None
     stop_failures: int = 0
+    target_watched_for: str = ""
     opened_at: datetime | None = None
     closed_at: datetime | None = None
     gross: Decimal = ZERO
@@ -128,6 +130,12 @@ class Position:
     def exit_price(self) -> Decimal:
         """Average exit price, rupees; zero before the first exit fill."""
         return self._average(entry=False)
+
+    @property
+    def is_paired(self) -> bool:
+        """Its target rests at the broker beside its stop, or is to."""
+        wants = self.plan.protection is ProtectionRule.STOP_AND_TARGET and self.target is not None
+        return wants and not self.target_watched_for
 
     @property
     def is_live(self) -> bool:

@@ -16,6 +16,7 @@ from workbench.core.engine import (
     day_end,
     entries,
     orders,
+    pairing,
     sending,
     settling,
     steering,
@@ -127,6 +128,7 @@ class Engine:
         for name in list(turn.desk.building):
             building.advance(turn, name)
         structures.follow(turn)
+        pairing.follow(turn)
         return Decision(events=tuple(turn.events), commands=tuple(turn.commands))
 
     def _dispatch(self, turn: Turn, message: Message) -> None:
@@ -210,6 +212,8 @@ def _on_told(turn: Turn, message: SettlementTold | ClosedByHand | ChainRead | Ma
             by_hand.on_told(turn, message)
         case ChainRead() | MarginRead():
             building.on_read(turn, message)
+            if isinstance(message, MarginRead):
+                pairing.on_read(turn, message)
         case _:
             assert_never(message)
 

@@ -5,7 +5,7 @@ Invariant: the same updates in any order, doubled or with some missing, end in t
 
 from decimal import Decimal
 
-from workbench.core.engine import by_hand, entries, sending, slicing, steering
+from workbench.core.engine import by_hand, entries, sending, siblings, slicing, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.exits import STOP_REASONS
 from workbench.core.messages import (
@@ -175,8 +175,11 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
             return
         text = f"filled {fresh} of {ticket.quantity} {ticket.instrument.name} at {price}"
         turn.tell(Level.INFO, text)
+    elif ticket.purpose is Purpose.TARGET:
+        siblings.target_filled(turn, ticket.position_id)
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
+    siblings.warn_of_excess(turn, position)
 
 
 def _rounding(average: Decimal) -> Decimal:
@@ -216,7 +219,8 @@ def _reference(turn: Turn, purpose: Purpose, position_id: str) -> Decimal:
     position = turn.book.positions[position_id]
     if purpose is Purpose.ENTRY:
         return position.plan.reference_price
-    if position.exit_reason == "target" and position.target is not None:
+    is_at_target = purpose is Purpose.TARGET or position.exit_reason == "target"
+    if is_at_target and position.target is not None:
         return position.target
     if purpose is Purpose.STOP and position.exit_reason in {"", *STOP_REASONS} and position.stop is not None:
         return position.stop

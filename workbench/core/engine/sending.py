@@ -19,13 +19,23 @@ from workbench.core.messages import (
 from workbench.core.order import Order, OrderChange, OrderState, OrderTicket, Purpose
 from workbench.core.position import Position
 
+LETTERS = {Purpose.ENTRY: "E", Purpose.STOP: "S", Purpose.EXIT: "X", Purpose.TARGET: "T"}
+"""Last letter of a correlation id: what the order is for."""
+
 
 def place(turn: Turn, position: Position, purpose: Purpose, terms: OrderChange) -> None:
     """Send a new order that leaves a position (or takes an excess back)."""
+    written = ticket(turn, position, purpose, terms)
+    turn.emit(OrderSubmitted(ticket=written, at=turn.now))
+    turn.command(PlaceOrder(ticket=written))
+
+
+def ticket(turn: Turn, position: Position, purpose: Purpose, terms: OrderChange) -> OrderTicket:
+    """Give the next order that leaves a position (or takes an excess back) as it would be sent."""
     plan = position.plan
     side = plan.side if position.open_quantity < 0 else plan.side.opposite
-    ticket = OrderTicket(
-        correlation_id=turn.correlation_id("S" if purpose is Purpose.STOP else "X"),
+    return OrderTicket(
+        correlation_id=turn.correlation_id(LETTERS[purpose]),
         intent_id=f"{position.position_id}:{purpose.value}",
         position_id=position.position_id,
         deployment=plan.deployment,
@@ -38,8 +48,6 @@ def place(turn: Turn, position: Position, purpose: Purpose, terms: OrderChange) 
         price=terms.price,
         trigger_price=terms.trigger_price,
     )
-    turn.emit(OrderSubmitted(ticket=ticket, at=turn.now))
-    turn.command(PlaceOrder(ticket=ticket))
 
 
 def change(turn: Turn, order: Order, terms: OrderChange, purpose: Purpose) -> None:

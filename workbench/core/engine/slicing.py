@@ -122,6 +122,7 @@ def _send(turn: Turn, slicing: Slicing, price: Decimal) -> None:
             priced_by_model=slicing.priced_by_model,
             overnight=plan.overnight,
             group="" if slicing.sent == 1 else slicing.group,
+            protection=plan.protection,
         )
     )
     turn.desk.refresh_held()

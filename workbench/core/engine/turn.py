@@ -15,7 +15,7 @@ from workbench.core.errors import UnknownSession, WorkbenchError
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import ChainQuote, Command, DecisionMade, Event, Level, MarginRead, Notify
-from workbench.core.plan import Exits
+from workbench.core.plan import Exits, ProtectionRule
 from workbench.core.session import Calendar, Session
 from workbench.core.signal import Direction, Side
 
@@ -122,6 +122,15 @@ class Building:
     structure_id: str = ""
 
 
+@dataclass(slots=True, kw_only=True)
+class MarginAsked:
+    """A question what a target beside a stop would block, and its answer once it is there."""
+
+    asked_by: str
+    until: datetime
+    read: MarginRead | None = None
+
+
 @dataclass(slots=True)
 class Pending:
     """A wish that waits: for a quote, or until the opposite position is closed."""
@@ -142,6 +151,8 @@ class Desk:
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
+    `pairs` are live positions whose plan has the target rest beside the stop, `margins` what was asked about theirs,
+    `target_since` when the market was first seen at a target that rests.
     """
 
     config: EngineConfig
@@ -172,6 +183,9 @@ class Desk:
     atr: dict[str, Decimal] = field(default_factory=dict)
     building: dict[str, Building] = field(default_factory=dict)
     best_pnl: dict[str, Decimal] = field(default_factory=dict)
+    pairs: tuple[str, ...] = ()
+    margins: dict[str, MarginAsked] = field(default_factory=dict)
+    target_since: dict[str, datetime] = field(default_factory=dict)
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -200,6 +214,8 @@ class Desk:
         self.atr.clear()
         self.building.clear()
         self.best_pnl.clear()
+        self.margins.clear()
+        self.target_since.clear()
         self.last_minute = None
 
     def session_of(self, instrument: Instrument, day: date) -> Session | None:
@@ -218,6 +234,8 @@ class Desk:
                 key = self.underlying_key(position.plan.instrument.symbol)
                 spots[key] = (*spots.get(key, ()), position.position_id)
         self.held, self.spots = held, spots
+        both = ProtectionRule.STOP_AND_TARGET
+        self.pairs = tuple(each.position_id for each in self.book.live_positions() if each.plan.protection is both)
 
     def underlying_key(self, symbol: str) -> str:
         """Key under which the quotes of an underlying come."""
@@ -232,6 +250,8 @@ class Desk:
         self.passed_since.pop(position_id, None)
         self.throttled.pop(position_id, None)
         self.naked_since.pop(position_id, None)
+        self.margins.pop(position_id, None)
+        self.target_since.pop(position_id, None)
         self.spot_extremes.pop(position_id, None)
 
 

@@ -55,6 +55,7 @@ from workbench.core.messages.events import (
     Stay,
     StopMoved,
     SwitchTurned,
+    TargetWatched,
 )
 from workbench.core.messages.inbound import (
     AlertAction,
@@ -162,6 +163,7 @@ __all__ = [
     "Subscribe",
     "SwitchTurned",
     "TakeSnapshot",
+    "TargetWatched",
     "TimerBeat",
     "Unsubscribe",
     "WriteAnswered",

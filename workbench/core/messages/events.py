@@ -15,7 +15,7 @@ from workbench.core.messages.structures import (
 )
 from workbench.core.money import ZERO
 from workbench.core.order import OrderChange, OrderState, OrderTicket, Product
-from workbench.core.plan import Exits, Overnight
+from workbench.core.plan import Exits, Overnight, ProtectionRule
 from workbench.core.signal import Direction, Side
 
 
@@ -68,6 +68,8 @@ class PositionPlanned:
         The first position of an entry that became several (slices of one size, or legs); empty for the first itself.
     structure : str
         What it is a leg of; empty where it stands alone.
+    protection : ProtectionRule
+        What rests at the broker while it is held.
     """
 
     position_id: str
@@ -86,6 +88,7 @@ class PositionPlanned:
     overnight: Overnight = Overnight.SQUARE_OFF
     group: str = ""
     structure: str = ""
+    protection: ProtectionRule = ProtectionRule.STOP_ONLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +204,15 @@ class ProtectionChanged:
     protection: str
     at: datetime
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetWatched:
+    """A target cannot rest at the broker beside the stop, for `reason`: the engine watches it from here on."""
+
+    position_id: str
+    at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +392,7 @@ Event = (
     | PeakMoved
     | SpotLevelsMoved
     | ProtectionChanged
+    | TargetWatched
     | ExitBegan
     | PositionClosed
     | PositionCarried

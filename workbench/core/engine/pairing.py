@@ -1,0 +1,135 @@
+"""A target that rests at the broker beside the stop; whichever fills first, the other is taken back.
+
+The stop comes first. Once it rests for all that is held, and no entry can add to it, the broker is asked what a second
+sale would block; where free funds allow it, the target is sent, and from then on it is resized with every fill of the
+stop. A target that cannot be had, or that ends without filling, is watched by the engine as every other target is: the
+position goes on with its stop alone, and a person is told.
+
+What was asked may be lost with the process: then it is asked again.
+
+Invariant: a target is sent and changed for no more than what is held, and never before the stop rests for as much.
+"""
+
+from decimal import Decimal
+
+from workbench.core.engine import building, sending, steering
+from workbench.core.engine.turn import MarginAsked, Turn
+from workbench.core.exits import target_reached
+from workbench.core.messages import Level, MarginRead, ReadMargin, TargetWatched
+from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
+from workbench.core.position import Position, PositionState
+
+CHANGES_AT_MOST = 20
+"""The broker takes 25 changes of one order (fault R11); a target that would need more is watched instead."""
+
+REFUSED_CHANGES = 3
+"""So many refused changes in a row, and a target is taken back and watched instead."""
+
+NOT_SENT_AT_MOST = 2
+"""So often a target that did not leave is sent anew."""
+
+AT_BROKER = (OrderState.WORKING, OrderState.PARTLY_FILLED)
+
+
+def follow(turn: Turn) -> None:
+    """Bring the target of every paired position one step nearer to where it should be; safe to call at any time."""
+    for position_id in turn.desk.pairs:
+        position = turn.book.positions[position_id]
+        if position.state not in (PositionState.OPEN, PositionState.CARRIED) or not position.open_quantity:
+            continue
+        if steering.market_trades(turn, position) and not steering.is_throttled(turn, position):
+            _follow(turn, position)
+
+
+def on_read(turn: Turn, read: MarginRead) -> None:
+    """Take the margin that a target waits for."""
+    for asked in turn.desk.margins.values():
+        if asked.asked_by == read.asked_by:
+            asked.read = read
+
+
+def _follow(turn: Turn, position: Position) -> None:
+    if turn.desk.blind:
+        return  # after a restart with frozen books nothing is moved before the broker was read
+    resting = turn.book.resting_targets(position.position_id)
+    units = steering.leavable(turn, position)
+    for order in resting if not position.is_paired or units <= 0 else resting[:-1]:
+        sending.cancel(turn, order)
+    if not position.is_paired or units <= 0:
+        return
+    if resting:
+        _resize(turn, position, resting[-1], units)
+    elif position.state is PositionState.OPEN:
+        _offer(turn, position, units)
+
+
+def _resize(turn: Turn, position: Position, order: Order, units: int) -> None:
+    if not sending.is_ready(turn, order):
+        return
+    terms = _terms(position, order.filled_quantity + units)
+    if (order.ticket.quantity, order.ticket.price) == (terms.quantity, terms.price):
+        return
+    refused = turn.desk.refused.get(order.ticket.correlation_id, 0)
+    if order.modifications >= CHANGES_AT_MOST or refused >= REFUSED_CHANGES:
+        _watch(turn, position, "the broker takes no more changes of it")
+        sending.cancel(turn, order)
+    elif not sending.asked_lately(turn, order):
+        sending.change(turn, order, terms, Purpose.TARGET)
+
+
+def _offer(turn: Turn, position: Position, units: int) -> None:
+    """Send the target, once the stop rests for as much and the margin was read."""
+    ended = [each for each in turn.book.orders_of(position.position_id) if each.ticket.purpose is Purpose.TARGET]
+    against = _why_not_again(ended)
+    if against:
+        _watch(turn, position, against)
+        return
+    entry, stop = turn.book.resting_entry(position.position_id), turn.book.resting_exit(position.position_id)
+    is_covered = stop is not None and stop.state in AT_BROKER and sending.is_ready(turn, stop)
+    if entry is not None or stop is None or not is_covered or stop.remaining_quantity != units:
+        return
+    quote = turn.desk.quotes.get(position.plan.instrument.key)
+    if quote is None or target_reached(position, quote):
+        return  # it is being left by the stop's order
+    terms = _terms(position, units)
+    asked = turn.desk.margins.get(position.position_id)
+    wish = f"{position.position_id}|target|{units}"
+    if asked is None or asked.asked_by != wish:
+        until = turn.now + building.MARGIN_WAIT
+        turn.desk.margins[position.position_id] = MarginAsked(asked_by=wish, until=until)
+        turn.command(ReadMargin(asked_by=wish, tickets=(sending.ticket(turn, position, Purpose.TARGET, terms),)))
+        return
+    if asked.read is None and turn.now <= asked.until:
+        return
+    lacking = building.lacking(turn, asked.read or _unread(wish))
+    del turn.desk.margins[position.position_id]
+    if lacking:
+        _watch(turn, position, lacking)
+        return
+    sending.place(turn, position, Purpose.TARGET, terms)
+
+
+def _unread(wish: str) -> MarginRead:
+    return MarginRead(asked_by=wish, known=False, reason="nobody answered")
+
+
+def _why_not_again(ended: list[Order]) -> str:
+    """Say why no further target is sent after those that have ended, or ""."""
+    if not ended or ended[-1].state in (OrderState.FILLED, OrderState.EXPIRED):
+        return ""  # none yet, one of the day before, or units that came after it had filled
+    last = ended[-1]
+    if last.state is OrderState.NOT_SENT and len(ended) < NOT_SENT_AT_MOST:
+        return ""
+    return f"{last.state.value}: {last.reason}" if last.reason else last.state.value
+
+
+def _watch(turn: Turn, position: Position, reason: str) -> None:
+    """Go on with the stop alone."""
+    turn.emit(TargetWatched(position_id=position.position_id, at=turn.now, reason=reason))
+    name = position.plan.instrument.name
+    text = f"the target of {name} does not rest at the broker ({reason}): it is watched here, the stop rests as before"
+    turn.tell(Level.WARNING, text)
+
+
+def _terms(position: Position, total_quantity: int) -> OrderChange:
+    return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=position.target or Decimal(0))
