@@ -37,13 +37,14 @@ from workbench.testing.proof.belief import Belief
 from workbench.testing.proof.disk import Disk
 from workbench.testing.proof.faults import Faults
 from workbench.testing.proof.gatekeeper import Gatekeeper
-from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT, at, listings, session_of
+from workbench.testing.proof.market import CALENDAR, CALL, CHARGES, INDEX, SPOT, at, instrument_of, listings, session_of
 from workbench.testing.proof.oracle import BrokenPromise, Measures, Oracle, Written, promise
 from workbench.testing.proof.process import Eyes, Notices, Process, ToldClock
 from workbench.testing.proof.promptness import Promptness
 from workbench.testing.proof.rarities import Rarities
 from workbench.testing.proof.scenario import Scenario
 from workbench.testing.proof.venue import Venue
+from workbench.testing.proof.wire import MarketLine
 
 ABOUT_ORDERS = OrderSubmitted | OrderChangeAsked | CancelAsked | FillBooked | OrderMoved
 COMMANDS_A_SECOND = 60
@@ -80,6 +81,13 @@ class Day:
         self.promptness = Promptness(self.venue, self.gates)
         self.belief = Belief(self.venue, self.gates)
         self.rarities = Rarities(scenario.seed, self.venue, is_night=scenario.is_night)
+        self.line = MarketLine(
+            scenario.seed,
+            scenario.faults.bad_tick,
+            instrument=instrument_of,
+            market_now=self.clock.now,
+            monotonic=self.clock.monotonic,
+        )
         self.log: list[str] = []
         self._folded = 0
         self._orders_seen = 0
@@ -167,7 +175,7 @@ class Day:
         if not self.venue.is_silent:
             self.process.watch.saw_quote(self.clock.monotonic())
             spot = self.spot()
-            for quote in (Quote(INDEX.key, self.now, spot, spot, spot), *quotes):
+            for quote in self.line.carried((Quote(INDEX.key, self.now, spot, spot, spot), *quotes)):
                 self.tell(QuoteReceived(quote=quote))
         for message in arrived:
             self.tell(message)

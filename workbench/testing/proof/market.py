@@ -89,6 +89,14 @@ def listings() -> Listings:
     return Listings(FewListings(), CONTRACTS)
 
 
+def instrument_of(key: str) -> Instrument:
+    """Give the instrument of a key."""
+    found = INDEX if key == INDEX.key else FewListings().by_key(key)
+    if found is None:
+        raise LookupError(f"{key} is not listed")
+    return found
+
+
 def session_of(day: date) -> Session:
     """Give the session of a day of the proof."""
     found = CALENDAR.session(Segment.NSE_FNO, day)
