@@ -17,6 +17,7 @@ from workbench.core.messages import (
     DecisionMade,
     DeploymentArmed,
     EntryFailed,
+    EntryPostponed,
     Event,
     ExitBegan,
     FeedJudged,
@@ -81,6 +82,7 @@ class Book:
     last_reconciled: Reconciled | None = None
     overnight: tuple[Stay, ...] = ()
     structures: dict[str, Structure] = field(default_factory=dict)
+    postponed: dict[str, EntryPostponed] = field(default_factory=dict)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -216,8 +218,8 @@ class Book:
         match event:
             case OvernightListed():
                 self.overnight = event.stays
-            case DecisionMade():
-                self.decisions.append(event)
+            case DecisionMade() | EntryPostponed():
+                self._decided(event)
             case DayOpened():
                 self._day_opened(event)
             case SwitchTurned():
@@ -237,6 +239,16 @@ class Book:
                 self.last_reconciled = event
             case _:
                 raise TypeError(f"not an event: {type(event).__name__}")
+
+    def _decided(self, event: DecisionMade | EntryPostponed) -> None:
+        match event:
+            case DecisionMade():
+                self.decisions.append(event)
+                waiting = self.postponed.get(event.deployment)
+                if waiting is not None and waiting.subject == event.subject:
+                    del self.postponed[event.deployment]
+            case EntryPostponed():
+                self.postponed[event.deployment] = event
 
     def _position_moved(
         self, event: StopMoved | PeakMoved | ProtectionChanged | ExitBegan | PositionClosed | EntryFailed

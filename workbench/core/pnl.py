@@ -1,6 +1,6 @@
 """P&L after charges, from fills alone: the one computation behind ledger, page and report."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -20,7 +20,7 @@ from workbench.core.charges import (
 from workbench.core.instrument import InstrumentKind
 from workbench.core.money import ZERO
 from workbench.core.order import Product
-from workbench.core.position import Position
+from workbench.core.position import Fill, Position
 from workbench.core.signal import Side
 
 
@@ -54,9 +54,20 @@ def day_note(positions: Iterable[Position], table: ChargeTable, on: date | None 
     """Bill a day: what the broker's contract note will say, with the rounding as a line of its own.
 
     Of a position that was carried over, the note of day `on` holds the fills of that day only; None takes all fills.
+    The broker rounds each of its days, and the position is billed once, over all of them: those paise belong to the
+    rounding of the later day. So the trades of some days and their roundings add up to the notes of these days.
     """
-    of_the_day = (
-        replace(position, fills=tuple(fill for fill in position.fills if on is None or fill.at.date() >= on))
-        for position in positions
-    )
-    return contract_note(charge_lines(position, table) for position in of_the_day if position.fills)
+    filled = [position for position in positions if position.fills]
+    if on is None:
+        return contract_note(charge_lines(position, table) for position in filled)
+    today = (_only(position, lambda fill: fill.at.date() >= on) for position in filled)
+    note = contract_note(charge_lines(position, table) for position in today if position.fills)
+    billed = ZERO
+    for position in filled:
+        before = _only(position, lambda fill: fill.at.date() < on)
+        billed += charges_so_far(position, table) - charges_so_far(before, table)
+    return replace(note, trades_total=billed)
+
+
+def _only(position: Position, wanted: Callable[[Fill], bool]) -> Position:
+    return replace(position, fills=tuple(fill for fill in position.fills if wanted(fill)))

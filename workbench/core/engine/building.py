@@ -10,9 +10,9 @@ known in time is refused.
 from datetime import timedelta
 from decimal import Decimal
 
-from workbench.core.engine import approval, slicing, structures
+from workbench.core.engine import approval, postponing, slicing, structures
 from workbench.core.engine.approval import Found, Sized
-from workbench.core.engine.turn import Building, Slice, Turn, Wish
+from workbench.core.engine.turn import Building, Pending, Slice, Turn, Wish
 from workbench.core.hedge import by_price, hedge_for
 from workbench.core.instrument import Instrument
 from workbench.core.leg_rules import Combined, Leg, StrikeKind
@@ -39,6 +39,8 @@ CHAIN_WAIT = timedelta(seconds=12)
 
 MARGIN_WAIT = timedelta(seconds=8)
 
+LEGS = "its legs"
+
 LEGS_CLOSE = "the legs lie on one contract"
 
 
@@ -49,6 +51,8 @@ def begin(turn: Turn, wish: Wish) -> None:
     until = turn.now + timedelta(seconds=turn.config.quote_wait_s)
     turn.desk.building[name] = Building(wish=wish, until=until)
     advance(turn, name)
+    if name in turn.desk.building and not turn.desk.building[name].structure_id:
+        postponing.note(turn, Pending(wish, turn.now + wish.max_age, LEGS))
 
 
 def drop(turn: Turn, name: str, reason: str, gate: str = "withdrawn") -> None:

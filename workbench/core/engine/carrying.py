@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from workbench.core.book import Book
+from workbench.core.engine import postponing
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -51,6 +52,7 @@ def open_day(turn: Turn, day: date) -> None:
     if not before.feed_alive:
         carried.append(FeedJudged(alive=False, at=now, reason=before.feed_reason))
     carried += before.armed.values()
+    forgotten = postponing.forgotten(turn)
     held = [position for position in before.live_positions() if position.open_quantity]
     for structure in before.structures.values():
         if any(position.plan.structure == structure.structure_id for position in held):
@@ -60,6 +62,9 @@ def open_day(turn: Turn, day: date) -> None:
     turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
     for event in carried:
         turn.emit(event)
+    for wish in forgotten:
+        name = wish.deployment
+        turn.decide(wish.subject, name, "denied", "the day is over", gate="withdrawn", direction=wish.direction)
     for position in held:
         level = Level.INFO if position.state is PositionState.CARRIED else Level.ALARM
         turn.tell(level, f"{position.plan.instrument.name} is carried over from {position.plan.at:%Y-%m-%d}")

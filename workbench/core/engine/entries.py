@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import building, day_end, slicing, steering, underlying
+from workbench.core.engine import building, day_end, postponing, slicing, steering, underlying
 from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
@@ -128,6 +128,7 @@ def _wait(turn: Turn, pending: Pending) -> None:
     name = pending.wish.deployment.name
     drop_pending(turn, name, f"a newer wish came: {pending.wish.subject}")
     turn.desk.pending[name] = pending
+    postponing.note(turn, pending)
 
 
 def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:

@@ -19,6 +19,11 @@ from workbench.core.messages import (
 from workbench.core.order import Order, OrderChange, OrderState, OrderTicket, Purpose
 from workbench.core.position import Position
 
+LONGEST_PAUSE_S, LONGEST_EXIT_PAUSE_S = 60.0, 10.0
+"""Market seconds between two requests to take back an entry, and an order that leaves, at most (fault R9)."""
+
+_MOST_ASKS_COUNTED = 8
+
 LETTERS = {Purpose.ENTRY: "E", Purpose.STOP: "S", Purpose.EXIT: "X", Purpose.TARGET: "T"}
 """Last letter of a correlation id: what the order is for."""
 
@@ -58,11 +63,12 @@ def change(turn: Turn, order: Order, terms: OrderChange, purpose: Purpose) -> No
 
 
 def cancel(turn: Turn, order: Order) -> None:
-    """Take an order back, as soon as the broker has named it; asked again at most once in a chase interval."""
+    """Take an order back, as soon as the broker has named it; asked again after a pause that grows."""
     correlation_id = order.ticket.correlation_id
     if not order.order_id or correlation_id in turn.book.cancels_pending or asked_lately(turn, order):
         return
     turn.desk.asked_at[correlation_id] = turn.now
+    turn.desk.asks[correlation_id] = (order.state, _asks(turn, order) + 1)
     turn.emit(CancelAsked(correlation_id=correlation_id, at=turn.now))
     is_exit = order.ticket.purpose is not Purpose.ENTRY
     turn.command(CancelOrder(correlation_id=correlation_id, order_id=order.order_id, is_exit=is_exit))
@@ -87,9 +93,23 @@ def is_ready(turn: Turn, order: Order) -> bool:
 
 
 def asked_lately(turn: Turn, order: Order) -> bool:
-    """A cancellation was asked, or a change refused, a moment ago: no storm of the same wish."""
+    """A cancellation was asked, or a change refused, a moment ago: no storm of the same wish.
+
+    A broker who does not take an order back (it is in transit all day) is asked after 2, 4, 8 seconds and so on, or his
+    hourly limit of requests would be used up by it. An order that has moved meanwhile is asked about anew.
+    """
     asked = turn.desk.asked_at.get(order.ticket.correlation_id)
-    return asked is not None and turn.now - asked < timedelta(seconds=turn.config.chase_every_s)
+    if asked is None:
+        return False
+    doublings = min(max(_asks(turn, order), 1), _MOST_ASKS_COUNTED) - 1
+    longest = LONGEST_PAUSE_S if order.ticket.purpose is Purpose.ENTRY else LONGEST_EXIT_PAUSE_S
+    return turn.now - asked < timedelta(seconds=min(turn.config.chase_every_s * 2**doublings, longest))
+
+
+def _asks(turn: Turn, order: Order) -> int:
+    """So often it was asked to be taken back since it stands as it stands."""
+    state, asks = turn.desk.asks.get(order.ticket.correlation_id, (order.state, 0))
+    return asks if state is order.state else 0
 
 
 def ask_snapshot(turn: Turn, reason: str) -> None:

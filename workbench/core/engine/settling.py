@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from workbench.core.engine import by_hand, orders, sending, steering
+from workbench.core.engine import by_hand, orders, postponing, sending, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -83,6 +83,7 @@ def settle_after_recovery(turn: Turn) -> None:
                     reason="restart before the answer",
                 )
             )
+    postponing.take_up(turn)
     turn.desk.blind = bool(turn.book.frozen)
     for key in sorted(turn.book.cancels_pending):
         turn.emit(CancelEnded(correlation_id=key, outcome=Outcome.UNKNOWN, at=turn.now))

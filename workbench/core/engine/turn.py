@@ -15,6 +15,7 @@ from workbench.core.errors import UnknownSession, WorkbenchError
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import ChainQuote, Command, DecisionMade, Event, Level, MarginRead, Notify
+from workbench.core.order import OrderState
 from workbench.core.plan import Exits, ProtectionRule
 from workbench.core.session import Calendar, Session
 from workbench.core.signal import Direction, Side
@@ -146,7 +147,8 @@ class Desk:
 
     `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
     (fault R23). `blind` holds exits back after a restart with frozen books until the broker was read. `asked_at` is
-    when a cancellation or change of an order was asked or refused last, `told` what a person was told once.
+    when a cancellation or change of an order was asked or refused last, `asks` how often a cancellation was asked while
+    the order stood in that state, `told` what a person was told once.
     `throttled` is when a wish about a position was last refused for its pace, `refused` counts refused changes of an
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
@@ -172,6 +174,7 @@ class Desk:
     broker_holds: dict[str, int] = field(default_factory=dict)
     blind: bool = False
     asked_at: dict[str, datetime] = field(default_factory=dict)
+    asks: dict[str, tuple[OrderState, int]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     slicing: dict[str, Slicing] = field(default_factory=dict)
     throttled: dict[str, datetime] = field(default_factory=dict)
@@ -204,6 +207,7 @@ class Desk:
         self.passed_since.clear()
         self.looks.clear()
         self.asked_at.clear()
+        self.asks.clear()
         self.told.clear()
         self.slicing.clear()
         self.throttled.clear()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from workbench.core.instrument import Instrument
+from workbench.core.instrument import Instrument, Right
 from workbench.core.messages.broker import Outcome
 from workbench.core.messages.structures import (
     StructureClosed,
@@ -44,6 +44,36 @@ class DecisionMade:
     reason: str = ""
     gate: str = ""
     direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPostponed:
+    """An entry waits for `waits_for`, until then; a decision about the same subject ends it.
+
+    It stands in the journal with all that the wish was made of, so that a process that dies meanwhile forgets nothing.
+
+    Parameters
+    ----------
+    known_at : datetime or None
+        When the signal or alert was fired; its age counts from there.
+    max_age_s : float
+        Seconds that it may be old.
+    strike, right
+        Of the contract, where the alert names it.
+    """
+
+    subject: str
+    deployment: str
+    at: datetime
+    direction: Direction
+    origin: str
+    waits_for: str
+    until: datetime
+    known_at: datetime | None
+    max_age_s: float
+    price: Decimal | None = None
+    strike: Decimal | None = None
+    right: Right | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -380,6 +410,7 @@ class FeedJudged:
 Event = (
     DayOpened
     | DecisionMade
+    | EntryPostponed
     | PositionPlanned
     | OrderSubmitted
     | OrderMoved
