@@ -5,7 +5,6 @@ Invariant: it only looks; nothing is changed, nothing is sent to a broker.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import tempfile
 from collections.abc import Callable
@@ -17,15 +16,15 @@ from workbench import strategies
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient, EngineNotRunning
+from workbench.bootstrap.day_checks import master, sessions
 from workbench.bootstrap.desk import today
 from workbench.bootstrap.dhan_venue import refuse_beyond_practice
-from workbench.bootstrap.findings import Blocks, Finding, Readiness
+from workbench.bootstrap.findings import Blocks, Finding, Readiness, checked, not_right
 from workbench.bootstrap.logging_in import given_token, needed_until, token_ways
 from workbench.bootstrap.places import Places
 from workbench.brokers.dhan.token_store import TokenStore
 from workbench.config import Config, Mode
-from workbench.core.errors import BrokerUnavailable, UnknownSession, WorkbenchError
-from workbench.core.instrument import Segment
+from workbench.core.errors import BrokerUnavailable, WorkbenchError
 from workbench.core.session import IST, Calendar
 
 Check = tuple[str, Callable[[], str], Blocks]
@@ -73,9 +72,9 @@ def examine(patient: Patient) -> Readiness:
         *([] if patient.mode is Mode.PRACTICE else [("account", lambda: _on_account(patient), Blocks.PAPER)]),
         ("engine", lambda: _engine(patient.client), Blocks.NOTHING),
     ]
-    findings = [_run(*check) for check in checks]
+    findings = [checked(*check) for check in checks]
     if patient.mode is Mode.PRACTICE:
-        findings.append(_run("sessions", lambda: _sessions(patient.calendar, today()), Blocks.LIVE))
+        findings.append(checked("sessions", lambda: sessions(patient.calendar, today()), Blocks.LIVE))
     else:
         findings += _of_the_market(patient)
     return Readiness(mode=patient.mode, findings=findings)
@@ -86,16 +85,17 @@ def _of_the_market(patient: Patient) -> list[Finding]:
     try:
         day = _trading_day(patient)
     except BrokerUnavailable as error:
-        return [_not_right("broker", error, Blocks.PAPER)]
-    findings = [
-        _run("sessions", lambda: _sessions(patient.calendar, day), Blocks.LIVE),
-        _run("instrument master", lambda: _master(patient, day), Blocks.LIVE),
-    ]
+        return [not_right("broker", error, Blocks.PAPER)]
     secrets, places = patient.config.secrets, patient.places
+    known, folder = patient.calendar, patient.data / "instruments"
+    findings = [
+        checked("sessions", lambda: sessions(known, day), Blocks.LIVE),
+        checked("instrument master", lambda: master(known, day, folder, is_simulated=places.is_simulated), Blocks.LIVE),
+    ]
     try:
         ways = token_ways(secrets, patient.data, rest=places.rest, auth=places.auth, store=patient.store)
     except WorkbenchError as error:
-        return [*findings, _not_right("login", error, Blocks.PAPER)]
+        return [*findings, not_right("login", error, Blocks.PAPER)]
     found = ways.look(given_token(secrets), patient.now())
     if found is None:
         can = "; PIN and TOTP secret are there, so one is made at the start" if ways.can_mint else ""
@@ -114,18 +114,6 @@ def _trading_day(patient: Patient) -> date:
     return datetime.fromisoformat(patient.places.clock_facts(patience_s=2.0)["now"]).date()
 
 
-def _run(name: str, check: Callable[[], str], blocks: Blocks) -> Finding:
-    try:
-        return Finding.good(name, check())
-    except (WorkbenchError, OSError) as error:
-        return _not_right(name, error, blocks)
-
-
-def _not_right(name: str, error: Exception, blocks: Blocks) -> Finding:
-    detail, _, way_out = str(error).partition("; ")
-    return Finding.bad(name, detail, way_out or "see docs/runbook.md", blocks=blocks)
-
-
 def _python() -> str:
     return f"{sys.version.split()[0]} at {sys.executable}"
 
@@ -141,49 +129,6 @@ def _bars(patient: Patient) -> str:
 
     symbols = BarStore(patient.data / "bars", patient.calendar).symbols()
     return ", ".join(symbols) if symbols else "none stored; practice on a synthetic market needs none"
-
-
-def _sessions(known: Calendar, day: date) -> str:
-    newer = "install a newer version of the workbench, whose tables have them"
-    if not known.knows(Segment.NSE_FNO, day):
-        raise WorkbenchError(f"no session rows for the year {day.year}: nothing is traded on a guess; {newer}")
-    session = known.session(Segment.NSE_FNO, day)
-    try:
-        following = known.next_session(Segment.NSE_FNO, day)
-    except UnknownSession as error:
-        raise WorkbenchError(f"no sessions known after {day}: {error}; {newer}") from None
-    if session is not None and not session.times_confirmed:
-        raise WorkbenchError(
-            f"the hours of {day} are not confirmed ({session.note or session.source}); trade it by hand, or install a "
-            "version whose tables have them"
-        )
-    note = "" if following.times_confirmed else " (its hours are not confirmed: live trading is refused on it)"
-    present = f"{day} {session.open:%H:%M} to {session.close:%H:%M}" if session else f"{day} is no trading day"
-    return f"{present}; next session of NSE F&O: {following.date}{note}"
-
-
-def _master(patient: Patient, day: date) -> str:
-    folder, known = patient.data / "instruments", patient.calendar
-    # A simulator lists other contracts than Dhan, in a file of its own.
-    newest = newest_master(folder, "practice" if patient.places.is_simulated else "dhan")
-    way_out = "workbench up fetches the day's at its start; if that fails, check the connection to images.dhan.co"
-    if newest is None:
-        raise WorkbenchError(f"no instrument master in {folder}; {way_out}")
-    wanted = (
-        day if known.session(Segment.NSE_FNO, day) is not None else known.previous_session(Segment.NSE_FNO, day).date
-    )
-    if newest < wanted:
-        raise WorkbenchError(f"the newest instrument master is of {newest}, older than trading day {wanted}; {way_out}")
-    return f"of {newest}"
-
-
-def newest_master(folder: Path, source: str) -> date | None:
-    """Give the day of the newest instrument master of a source in a folder; it stands in the file's name."""
-    days = []
-    for file in folder.glob(f"{source}-????-??-??.csv"):
-        with contextlib.suppress(ValueError):  # 2026-99-99 is somebody else's file
-            days.append(date.fromisoformat(file.stem.removeprefix(f"{source}-")))
-    return max(days, default=None)
 
 
 def _settings(patient: Patient) -> str:

@@ -5,11 +5,12 @@ Invariant: a finding that is not right has a way out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from workbench.config import Mode
+from workbench.core.errors import WorkbenchError
 
 
 class Blocks(StrEnum):
@@ -95,6 +96,20 @@ class Readiness:
             yield f"  {'ok    ' if each.ok else 'NOT OK'}  {each.name}: {each.detail}"
             if not each.ok:
                 yield f"          way out: {each.way_out} (stops {each.blocks.value})"
+
+
+def checked(name: str, check: Callable[[], str], blocks: Blocks) -> Finding:
+    """Run a check that gives its detail, or raises what is wrong with the way out behind a semicolon."""
+    try:
+        return Finding.good(name, check())
+    except (WorkbenchError, OSError) as error:
+        return not_right(name, error, blocks)
+
+
+def not_right(name: str, error: Exception, blocks: Blocks) -> Finding:
+    """Make a finding of an error."""
+    detail, _, way_out = str(error).partition("; ")
+    return Finding.bad(name, detail, way_out or "see docs/runbook.md", blocks=blocks)
 
 
 def told(stops: Sequence[Finding]) -> str:

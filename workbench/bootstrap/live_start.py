@@ -15,16 +15,19 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
+from workbench.bootstrap.day_checks import master
 from workbench.bootstrap.dhan_venue import DhanVenue, refuse_beyond_practice
-from workbench.bootstrap.findings import Readiness, told
+from workbench.bootstrap.findings import Blocks, Finding, Readiness, checked, told
 from workbench.bootstrap.logging_in import needed_until
+from workbench.bootstrap.morning import PAUSE_S, MorningDoctor
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.practice import show
+from workbench.bootstrap.safekeeping import latch_halt
 from workbench.bootstrap.venue import DRY_RUN_VARIABLE, Host, Moved, wires_of
 from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
@@ -127,13 +130,7 @@ class LiveVenue(DhanVenue):
     def log_in(self) -> str:
         """Log in, and look at Dhan afresh: token, its end, segments, data plan, registered address, clock."""
         words = super().log_in()
-        findings = examine_broker(
-            self._ways().wire,
-            self._login.token,
-            base_url=self._places.rest,
-            needed_until=needed_until(calendar(), wall_clock()),
-        )
-        if stops := Readiness(mode=ConfigMode.LIVE, findings=findings).stops:
+        if stops := Readiness(mode=ConfigMode.LIVE, findings=self._ask_dhan(self._login.token)).stops:
             self._restrict(f"live is not started: {told(stops)}")
             return f"{words}; EXITS ONLY"
         return f"{words}; the doctor found nothing that stops live"
@@ -166,22 +163,49 @@ class LiveVenue(DhanVenue):
     def mover(self, moved: Moved) -> WallBeat:
         """Give the beat of real time, which holds entries back on a day whose hours are not confirmed.
 
-        The start refuses such a day; an engine that runs on over the night comes upon it without a start.
+        The start refuses such a day; an engine that runs on over the night comes upon it without a start. So it has
+        its doctor each morning.
         """
+        folder = self._data / "journal"
+        doctor = MorningDoctor(
+            self._look_at,
+            watch=self._host.watch,
+            notifier=self._host.notifier,
+            halt=lambda reason: latch_halt(folder, moved.enqueue, reason, who="doctor"),
+            seen=self.clock.now().date(),
+            pause_s=PAUSE_S / max(1.0, self.speed()),
+        )
+        self._host.start(doctor.run())
 
         async def on_state(state: str, moment: datetime) -> None:
+            if state != "closed":
+                doctor.begins(moment.date())
             session = self._session()
             if session is not None and not session.times_confirmed:
                 self._host.watch.hold("hours", f"the hours of {moment.date()} are not confirmed; no entries in live")
             else:
                 self._host.watch.let_go("hours")
             await moved.on_state(state, moment)
+            if state != "closed":
+                doctor.opened(moment.date())
 
         return super().mover(replace(moved, on_state=on_state))
 
     def facts(self) -> dict[str, Any]:
         """Give what stands in the day's export about the market."""
         return {**super().facts(), "orders": self._places.name}
+
+    def _ask_dhan(self, token: str) -> Sequence[Finding]:
+        until = needed_until(calendar(), wall_clock())
+        return examine_broker(self._ways().wire, token, base_url=self._places.rest, needed_until=until)
+
+    def _look_at(self, day: date) -> Sequence[Finding]:
+        """Look at a new day as a start does (blocking), with the token that is in use now."""
+        folder, is_simulated = self._data / "instruments", self._places.is_simulated
+        listed = checked(
+            "instrument master", lambda: master(calendar(), day, folder, is_simulated=is_simulated), Blocks.LIVE
+        )
+        return [listed, *self._ask_dhan(self._keeper.token if self._keeper is not None else self._login.token)]
 
     def _restrict(self, reason: str) -> None:
         """Refuse to start; but what is open must be watched, so with an open position only entries are refused."""

@@ -21,7 +21,7 @@ from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput, CorruptData
-from workbench.core.messages import Level, Operator, OperatorOrdered
+from workbench.core.messages import Level, Message, Operator, OperatorOrdered
 from workbench.core.ports import JournalEntry, Notifier
 from workbench.core.session import IST
 from workbench.live.clock_watch import LOOK_EVERY_S, ClockWatch
@@ -129,6 +129,13 @@ def watched_space(folder: Path, loop: asyncio.AbstractEventLoop, watch: FeedWatc
     return Space(folder, on_change)
 
 
+def latch_halt(folder: Path, enqueue: Callable[[Message], None], reason: str, *, who: str) -> None:
+    """Halt over every restart until a person resumes; where entries stand already the first reason stays."""
+    if read_latch(folder) is None:
+        set_latch(folder, reason)
+        enqueue(OperatorOrdered(command=Operator.HALT, reason=reason, who=who))
+
+
 def foreign_orders(runner: Runner, prefix: str, latch_folder: Path) -> ForeignOrders:
     """Give who halts the account when an order bears our mark and is not ours."""
 
@@ -138,10 +145,7 @@ def foreign_orders(runner: Runner, prefix: str, latch_folder: Path) -> ForeignOr
             "account, or the journal is an old copy. Stop the other one, compare positions, then: workbench resume"
         )
         runner.notifier.send(Level.ALARM.value, reason)
-        if read_latch(latch_folder) is not None:
-            return  # entries stand already, and the first reason is the one to look at
-        set_latch(latch_folder, reason)
-        runner.enqueue(OperatorOrdered(command=Operator.HALT, reason=reason, who="foreign order"))
+        latch_halt(latch_folder, runner.enqueue, reason, who="foreign order")
 
     return ForeignOrders(prefix, lambda: runner.engine.book, found)
 

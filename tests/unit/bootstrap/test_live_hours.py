@@ -18,6 +18,7 @@ from workbench.bootstrap.places import Places
 from workbench.bootstrap.venue import Login, Moved
 from workbench.config import Config
 from workbench.core.session import IST
+from workbench.live.clock import PracticeClock
 from workbench.live.system import MARKET, FeedWatch
 from workbench.live.trusted_clock import TrustedClock
 from workbench.reference import calendar
@@ -35,8 +36,9 @@ def test_a_day_with_unconfirmed_hours_that_begins_over_night_takes_no_entries(
     assert known is not None
     sessions = [replace(known, times_confirmed=False), known]
     monkeypatch.setattr(venue, "_session", lambda: sessions.pop(0))
-    monkeypatch.setattr(venue, "_host", SimpleNamespace(watch=watch, notifier=None), raising=False)
-    venue.begin()
+    host = SimpleNamespace(watch=watch, notifier=None, start=lambda work: work.close())
+    monkeypatch.setattr(venue, "_host", host, raising=False)
+    monkeypatch.setattr(venue, "_clock", PracticeClock(MORNING))
 
     async def on_state(state: str, _: datetime) -> None:
         opened.append(state)
