@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from tests.unit.core.builders import CALL, Stand, at, scalp
 from tests.unit.core.nights import NEXT, at_the_close, keeping, morning
+from workbench.core.charges import contract_note
 from workbench.core.messages import DayBegan, SettlementTold
-from workbench.core.pnl import day_note
+from workbench.core.pnl import charge_lines, day_note
 from workbench.core.ports import JournalEntry
 from workbench.reference import charge_table
 from workbench.storage.ledger import DayLedger
@@ -37,6 +39,29 @@ def test_a_carried_trade_has_its_fills_on_their_days_and_its_result_on_the_last(
     assert of_two_days[0].charges == whole.charges
     assert of_two_days[1].charges.total < whole.charges.total
     assert second.rounding == of_two_days[1].rounding
+
+
+def test_the_trades_of_two_days_and_their_roundings_are_the_notes_of_both_days_to_the_paisa() -> None:
+    found = set()
+    for price in ("104.5", "104.55", "106.9", "108.35", "111.15"):
+        stand = keeping()
+        at_the_close(stand)
+        bought = ledger_of(stand)
+        morning(stand)
+        stand.now = at("09:15:00", NEXT)
+        stand.price(CALL, 118)
+        stand.update(stand.ticket("S"), 50, price)
+        sold, positions = ledger_of(stand), stand.book.positions.values()
+        (fill_in, fill_out) = next(iter(positions)).fills
+        notes = [
+            contract_note([charge_lines(replace(each, fills=(fill,)), charge_table()) for each in positions])
+            for fill in (fill_in, fill_out)
+        ]
+        (trade,) = sold.trades
+        told = trade.charges + bought.rounding + sold.rounding
+        assert told == sum(note.charges.total for note in notes)
+        found.add(trade.charges - sum(note.trades_total for note in notes))
+    assert found - {0}, "none of these prices shows the paise that lie between one bill and two"
 
 
 def test_a_settlement_is_a_row_of_its_day() -> None:
