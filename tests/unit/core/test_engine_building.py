@@ -23,6 +23,7 @@ from workbench.core.messages import (
     ReadMargin,
 )
 from workbench.core.position import PositionState
+from workbench.core.signal import Side
 
 
 def last_word(stand: LegsStand) -> DecisionMade:
@@ -131,3 +132,29 @@ def test_a_sold_leg_that_nobody_bids_for_waits_and_the_cover_is_sold_again_in_ti
         stand.tell(QuoteReceived(quote=replace(empty, time=stand.now)))
     assert [each.instrument.key for each in stand.tickets("E")] == [LONG_PUT.key]
     assert stand.structure.left_for == "leg_failed"
+
+
+def test_a_leg_whose_stop_is_nearer_than_three_spreads_is_not_entered() -> None:
+    body = {
+        "legs": [
+            {"side": "sell", "right": "CE", "strike": "ATM", "exits": {"stop": 2}},
+            {"side": "sell", "right": "PE", "strike": "ATM", "exits": {"stop": "40%"}},
+        ]
+    }
+    stand = LegsStand(body)
+    wide = option(15700, Right.CE)
+    price = stand.engine.quotes[wide.key].last
+    stand.tell(QuoteReceived(quote=Quote(wide.key, stand.now, price, price - 1, price)))
+    stand.go()
+    assert (last_word(stand).fate, last_word(stand).gate) == ("denied", "premium_range")
+    assert not stand.of(PlaceOrder)
+
+
+def test_the_stop_of_a_sold_option_is_not_asked_of_the_hedge_that_is_bought_beside_it() -> None:
+    stand = LegsStand({"side": "SELL", "strike": "OTM1", "exits": {"stop": "100%"}, "hedge": {"premium_ratio": "0.30"}})
+    stand.go()
+    hedge = stand.ticket("E")
+    assert hedge.side is Side.BUY
+    stand.fill(hedge)
+    stand.respond()
+    assert [each.side for each in stand.tickets("E")] == [Side.BUY, Side.SELL]

@@ -62,6 +62,7 @@ def approve(turn: Turn, sized: Sized, pieces: Sequence[Slice], *, beside: Beside
             beside_premium=paid,
             beside_lots=sum(each.units // each.found.instrument.lot for each in others),
             margin=beside.margin,
+            exits=pieces[0].exits,
             worst_loss=beside.worst_loss,
         )
     return judge(ask, turn.book, turn.config.limits, turn.now)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Limits
+from workbench.core.exit_rules import Exits
 from workbench.core.instrument import Instrument
 from workbench.core.money import ZERO
 from workbench.core.session import Session
@@ -50,6 +51,8 @@ class Ask:
         Lots of the other legs of this entry.
     margin : Decimal or None
         What the broker says the entry blocks, rupees; None: not asked.
+    exits : Exits or None
+        How this leg of several is left; None: as the plan says.
     worst_loss : Decimal or None
         What can be lost where several legs bound each other, rupees; None: what stop and price say.
     orders : int
@@ -80,6 +83,7 @@ class Ask:
     beside_premium: Decimal = ZERO
     beside_lots: int = 0
     margin: Decimal | None = None
+    exits: Exits | None = None
     worst_loss: Decimal | None = None
     orders: int = 1
     largest_order: int | None = None

@@ -21,9 +21,10 @@ def premium_range(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | 
             return f"premium {price} is below {bounds.min_premium}"
         if bounds.max_premium is not None and price > bounds.max_premium:
             return f"premium {price} is above {bounds.max_premium}"
-    if plan.exits.stop is None:
+    stop = (plan.exits if ask.exits is None else ask.exits).stop
+    if stop is None:
         return None
-    distance = plan.exits.stop.rupees(price)
+    distance = stop.rupees(price)
     if ask.side is Side.BUY and price - distance < tick:
         return f"the stop would lie at {price - distance}, below one tick ({tick})"
     if distance < 3 * ask.quote.spread:
