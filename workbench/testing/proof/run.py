@@ -9,11 +9,14 @@ from workbench.testing.proof.day import Day
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
+from workbench.testing.proof.structure_day import LegsDay, LegsNight
 from workbench.testing.proof.walls import judge_walls, judge_written, listened
 
 
 def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
     """Give the day that a scenario asks for."""
+    if scenario.legs is not None:
+        return LegsNight(scenario, verbose=verbose) if scenario.is_night else LegsDay(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
     return kind(scenario, verbose=verbose)
 

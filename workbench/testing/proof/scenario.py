@@ -25,6 +25,7 @@ from workbench.core.plan import (
 )
 from workbench.testing.proof.faults import Faults, faults_of
 from workbench.testing.proof.market import SYMBOL
+from workbench.testing.proof.structure_plans import LEGS, LegsScenario, has_legs, legs_scenario
 
 ALERT_KEY = "canary-alert-key-9f3c2b"
 """Secret of every alert of a proof; it must stand nowhere in what is written (invariant I10)."""
@@ -60,6 +61,7 @@ class Scenario:
     alerts: float
     signals: float
     seconds: int = SECONDS
+    legs: LegsScenario | None = None
 
 
 def points(value: str | int) -> Distance:
@@ -109,7 +111,7 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
     deaths = rng.choice([0, 0, 1, 3]) if kills is None else kills
     if is_night:
         faults = replace(faults, gap=0.0, silent=(), outages=(), by_hand=0.0)
-    return Scenario(
+    drawn = Scenario(
         seed=seed,
         deployments=deployments if rng.random() < 0.7 else deployments[:1],
         limits=_limits(seed, rng),
@@ -123,6 +125,23 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
         alerts=rng.choice([0.1, 0.2, 0.35]),
         signals=rng.choice([0.05, 0.15]),
     )
+    return _with_legs(drawn, may_die=kills is None) if has_legs(seed) else drawn
+
+
+def _with_legs(drawn: Scenario, *, may_die: bool) -> Scenario:
+    """Add a deployment that trades several legs."""
+    legs = legs_scenario(drawn.seed, foul=not drawn.faults.is_calm, may_die=may_die)
+    added = Deployment(
+        name=LEGS,
+        symbol=SYMBOL,
+        plan=legs.plan,
+        account="paper",
+        interval="1m",
+        webhook_link=f"{LEGS.lower()}-link",
+        limits=OwnLimits(max_trades_per_day=legs.max_trades),
+        key_sha256=hashlib.sha256(ALERT_KEY.encode()).hexdigest(),
+    )
+    return replace(drawn, deployments=(*drawn.deployments, added), legs=legs)
 
 
 THEMES: tuple[dict[str, Any], ...] = (
