@@ -24,9 +24,9 @@ RAW_EVERY = 3
 """Of so many seeds one has no quarantine before the engine."""
 
 TIMES = (Decimal(12), Decimal(150), Decimal("0.02"))
-"""What a wild tick makes of a price, in turn: three that agree would rightly be believed."""
+"""What a wild tick makes of the price before it, in turn: three that agree would rightly be believed."""
 
-CHEAP = Decimal(10)
+CHEAP = 10.0
 """Below it nothing can fall far enough to be wild."""
 
 
@@ -78,11 +78,12 @@ class MarketLine:
             return quote
         known = line.accepted
         # A first price, or one after a long pause, has nothing to be compared with and is believed.
-        if known is None or _wire_time(quote.time) - known.traded_at > RECENT_S or quote.last < CHEAP:
+        if known is None or _wire_time(quote.time) - known.traded_at > RECENT_S or known.last < CHEAP:
             return quote
         self._turn = (self._turn + 1) % len(TIMES)
-        times = TIMES[self._turn]
-        return replace(quote, last=quote.last * times, bid=quote.bid * times, ask=quote.ask * times)
+        # Wild beside the last price that passed: the market itself may have jumped in the same second.
+        last = Decimal(str(known.last)) * TIMES[self._turn]
+        return replace(quote, last=last, bid=last, ask=last)
 
 
 def _wire_time(moment: datetime) -> int:
