@@ -166,6 +166,10 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
             reference_price=_reference(turn, ticket.purpose, ticket.position_id),
         )
     )
+    held = turn.desk.broker_holds
+    if ticket.instrument.key in held:
+        # What he holds was seen before this fill; without it another exit would sell what is gone (fault R23).
+        held[ticket.instrument.key] += ticket.side.sign * fresh
     if not position.is_live:
         _came_back(turn, position)
     if ticket.purpose is Purpose.ENTRY:
