@@ -9,8 +9,8 @@ were told to the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from workbench.core.bars import Quote
@@ -20,6 +20,7 @@ from workbench.core.messages import (
     DayOpened,
     DecisionMade,
     Event,
+    OrderChangeAsked,
     OrderChangeEnded,
     OrderMoved,
     OrderSubmitted,
@@ -27,7 +28,7 @@ from workbench.core.messages import (
     QuoteReceived,
     SnapshotTaken,
 )
-from workbench.core.order import OrderState, Purpose
+from workbench.core.order import OrderState, OrderTicket, Purpose
 from workbench.core.ports import JournalEntry
 from workbench.core.signal import Side
 from workbench.testing.proof.gatekeeper import Gatekeeper, Held
@@ -36,12 +37,15 @@ from workbench.testing.proof.oracle import promise
 from workbench.testing.proof.venue import Key, Resting, Venue, key_of
 
 LOOKS = 2
-GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 5, Purpose.EXIT: 5}
+GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 5, Purpose.EXIT: 5, Purpose.TARGET: 5}
 """Fault R1: an unanswered order is looked for in two full order books, and for so long, before it is given up; what
 protects is given up sooner, for a position must not be bare for more than ten seconds (R13)."""
 
 NAMED_WITHIN_S = 75
 """Seconds in which a difference that a person made must be named: polls come each ten, and some cannot be read."""
+
+SEEN_WITHIN_S = 12
+"""Seconds of calm weather in which a hand that has sold is seen: after them nothing more is sold than is there."""
 
 LATCHED_WITHIN_S = 3
 """Seconds of good prices in a row in which the day's loss has reached its limit and entries are not halted."""
@@ -67,6 +71,7 @@ class Belief:
     named: tuple[str, ...] = ()
     differs: dict[Key, int] = field(default_factory=dict)
     quotes: dict[str, Quote] = field(default_factory=dict)
+    hands: dict[Key, tuple[int, int]] = field(default_factory=dict)
     lossy: int = 0
 
     def saw(self, quote: Quote) -> None:
@@ -88,6 +93,7 @@ class Belief:
         """The process died: what it had only in memory is looked up again first."""
         self.differs.clear()
         self.quotes.clear()
+        self.hands = {key: (units, 0) for key, (units, _) in self.hands.items()}
         self.lossy = 0
 
     def second(self, *, trades: bool) -> None:
@@ -95,6 +101,9 @@ class Belief:
         if not trades:
             self.disturbed()
             return
+        for key, units in self.venue.by_hand().items():
+            known, seconds = self.hands.get(key, (0, 0))
+            self.hands[key] = units, seconds + 1 if units == known else 0
         self._differences_are_named()
         self._loss_is_latched()
 
@@ -103,7 +112,14 @@ class Belief:
     def _happened(self, event: Event, now: datetime, *, is_told_again: bool) -> None:
         match event:
             case OrderSubmitted():
-                self.sent[event.ticket.correlation_id] = event.at, event.ticket.purpose
+                ticket = event.ticket
+                self.sent[ticket.correlation_id] = event.at, ticket.purpose
+                if ticket.purpose is not Purpose.ENTRY and not is_told_again:
+                    self._sold(ticket, ticket.quantity)
+            case OrderChangeAsked():
+                order = self._order(event.correlation_id)
+                if order is not None and order.ticket.purpose is not Purpose.ENTRY:
+                    self._sold(order.ticket, event.change.quantity - order.filled)
             case OrderMoved() if event.state in _OVER:
                 order = self._order(event.correlation_id)
                 rests = order is not None and order.state.may_rest
@@ -125,13 +141,27 @@ class Belief:
             case _:
                 pass
 
+    def _sold(self, ticket: OrderTicket, units: int) -> None:
+        """Where a person has sold too, an exit asks for no more than the broker holds (R23)."""
+        key, is_calm = key_of(ticket.instrument), replace(self.venue.faults, by_hand=0.0).is_calm
+        _, seconds = self.hands.get(key, (0, 0))
+        if not is_calm or seconds < SEEN_WITHIN_S or ticket.side is Side.BUY:
+            return
+        planned = self.keeper.told.held[ticket.position_id].plan.at
+        if planned > self.venue.now - timedelta(seconds=seconds):
+            return  # bought after the hand had sold: what a person was told and has unfrozen is his
+        there = max(0, self.venue.net().get(key, 0))
+        promise(
+            units <= there, "R23", f"{ticket.correlation_id} is to sell {units} of {there} units, a hand sold the rest"
+        )
+
     def _order(self, correlation_id: str) -> Resting | None:
         known = self.venue.orders.values()
         return next((each for each in known if each.ticket.correlation_id == correlation_id), None)
 
     def _given_up(self, name: str, now: datetime) -> None:
         at, purpose = self.sent[name]
-        age, looks = (now - at).total_seconds(), sum(each > at for each in self.looked)
+        age, looks = (now - at).total_seconds(), sum(each >= at for each in self.looked)
         is_late = age >= GIVEN_UP_AFTER_S[purpose] and looks >= LOOKS
         promise(is_late, "R1", f"{name} is given up after {age:.0f} s and {looks} looks")
 

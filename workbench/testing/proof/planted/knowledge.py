@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from workbench.core.book import Book
 from workbench.core.engine import orders, settling
 from workbench.core.engine.turn import Turn
-from workbench.core.messages import FillBooked
 from workbench.core.reconcile import Findings
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
 
@@ -48,11 +48,8 @@ def average_as_price() -> None:
 
     def make(book_fill: Any) -> Any:
         def naive(turn: Turn, order: Any, seen: Any, fresh: int) -> None:
-            before = len(turn.events)
-            book_fill(turn, order, replace(seen, last_fill_price=seen.average_price), fresh)
-            for event in turn.events[before:]:
-                if isinstance(event, FillBooked):
-                    return
+            told = replace(seen, last_fill_price=seen.average_price, average_price=Decimal(0))
+            book_fill(turn, order, told, fresh)
 
         return naive
 
