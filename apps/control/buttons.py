@@ -47,7 +47,9 @@ def _laid_out(button: str, label: str, body: Mapping[str, Any]) -> ButtonCard:
     if not possible:
         told_reason = plain((reason or "the engine gave no reason").replace("_", " "))
         details.append(f":orange[not now: {told_reason}]")
-    if body.get("units"):
+    if body.get("legs"):
+        details += _legs_details(body)
+    elif body.get("units"):
         details += _entry_details(body)
     return ButtonCard(
         button=button,
@@ -70,6 +72,23 @@ def _entry_details(body: Mapping[str, Any]) -> list[str]:
         f"worst loss at the stop **{words.rupees(body.get('worst_loss'))}** with charges; a gap can cost more"
         if stop is not None
         else f"worst loss **{words.rupees(body.get('worst_loss'))}**: all that was paid",
+    ]
+
+
+def _legs_details(body: Mapping[str, Any]) -> list[str]:
+    legs = [
+        f"{plain(leg.get('side', words.UNKNOWN))} {words.count(leg.get('units'))} units of "
+        f"{plain(leg.get('instrument', words.UNKNOWN))} at about {words.price(leg.get('price'))}, "
+        f"stop {_level(leg.get('stop'))}"
+        for leg in body["legs"]
+    ]
+    premium, worst = body.get("premium") or 0, body.get("worst_loss")
+    points = ", ".join(words.price(each) for each in body.get("breakevens") or ()) or "none"
+    bound = "**not bounded** by the strikes" if worst is None else f"**{words.rupees(worst)}** with charges"
+    return [
+        *legs,
+        f"{'received' if premium > 0 else 'paid'} **{words.rupees(abs(premium))}** · breakeven {points}",
+        f"worst loss at expiry {bound}; margin is read at the entry",
     ]
 
 

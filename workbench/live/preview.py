@@ -20,6 +20,7 @@ from workbench.core.risk import judge_before_contract
 from workbench.core.signal import Direction, Side
 from workbench.core.sizing import quantity
 from workbench.live.status import number, position_view
+from workbench.live.structure_preview import legs_preview
 from workbench.live.system import LiveSystem
 
 BUTTONS = {
@@ -61,7 +62,8 @@ def preview(system: LiveSystem, deployment: Deployment, action: AlertAction) -> 
     -------
     dict
         `possible` with `reason`; for an entry also instrument, lots, units, price, cost, stop, target, charges and
-        `worst_loss` (all that was paid, where there is no stop), rupees; for an exit the position that it closes.
+        `worst_loss` (all that was paid, where there is no stop), rupees; for an entry of several legs what
+        `legs_preview` says; for an exit the position that it closes.
     """
     held = system.runner.engine.book.live_of(deployment.name)
     body: dict[str, Any] = {"deployment": deployment.name, "action": action.value}
@@ -94,7 +96,11 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     if spot is None:
         return {"possible": False, "reason": f"no price of {deployment.symbol} yet"}
     if deployment.plan.is_structure:
-        return {"possible": False, "reason": "several legs are chosen and priced as they are entered: no preview"}
+        laid_out = legs_preview(system, deployment, direction, spot.last)
+        if isinstance(laid_out, str):
+            return {"possible": False, "reason": laid_out}
+        possible, reason = _may_enter(system, deployment, direction)
+        return {"possible": possible, "reason": reason, "spot": number(spot.last), **laid_out}
     chosen = choose(
         deployment.plan,
         direction,
