@@ -262,10 +262,13 @@ class Oracle:
                 and each.state.may_rest
                 and each.ticket.purpose is not Purpose.ENTRY
             )
-            name, wrong = str(key), ours > max(0, net.get(key, 0))
-            self.uncovered_hand[name] = self.uncovered_hand.get(name, 0) + 1 if wrong else 0
-            late = self.uncovered_hand[name] > HAND_AT_MOST_S
-            promise(not late, "R23", f"{ours} units rest to be sold of {net.get(key, 0)} of {key}")
+            self._covered_by_hand(str(key), ours, net.get(key, 0))
+
+    def _covered_by_hand(self, name: str, ours: int, there: int) -> None:
+        wrong = ours > max(0, there)
+        self.uncovered_hand[name] = self.uncovered_hand.get(name, 0) + 1 if wrong else 0
+        late = self.uncovered_hand[name] > HAND_AT_MOST_S
+        promise(not late, "R23", f"{ours} units rest to be sold of {there} of {name}")
 
     # --- at the end ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import random
 
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.night import Night
+from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, with_pairs
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
 from workbench.testing.proof.structure_day import LegsDay, LegsNight
@@ -17,13 +18,15 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
     """Give the day that a scenario asks for."""
     if scenario.legs is not None:
         return LegsNight(scenario, verbose=verbose) if scenario.is_night else LegsDay(scenario, verbose=verbose)
+    if is_paired(scenario):
+        return PairsNight(scenario, verbose=verbose) if scenario.is_night else PairsDay(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
     return kind(scenario, verbose=verbose)
 
 
 def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) -> SeedResult:
     """Run one seed; whatever breaks is a failure of that seed and is told, never raised."""
-    day = day_of(scenario_of(seed), verbose=verbose)
+    day = day_of(with_pairs(scenario_of(seed)), verbose=verbose)
     failure = ""
     with listened() as logged:
         try:
