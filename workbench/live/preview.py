@@ -96,11 +96,7 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     if spot is None:
         return {"possible": False, "reason": f"no price of {deployment.symbol} yet"}
     if deployment.plan.is_structure:
-        laid_out = legs_preview(system, deployment, direction, spot.last)
-        if isinstance(laid_out, str):
-            return {"possible": False, "reason": laid_out}
-        possible, reason = _may_enter(system, deployment, direction)
-        return {"possible": possible, "reason": reason, "spot": number(spot.last), **laid_out}
+        return _entry_of_legs(system, deployment, direction, spot.last)
     chosen = choose(
         deployment.plan,
         direction,
@@ -153,3 +149,11 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
         "worst_loss": number(side.sign * (price - leave) * units + charges),
         "priced_by_model": quote.model,
     }
+
+
+def _entry_of_legs(system: LiveSystem, deployment: Deployment, direction: Direction, spot: Decimal) -> dict[str, Any]:
+    laid_out = legs_preview(system, deployment, direction, spot)
+    if isinstance(laid_out, str):
+        return {"possible": False, "reason": laid_out}
+    possible, reason = _may_enter(system, deployment, direction)
+    return {"possible": possible, "reason": reason, "spot": number(spot), **laid_out}
