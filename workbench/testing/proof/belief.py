@@ -41,8 +41,9 @@ GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 5, Purpose.EXIT: 5, Purpose
 """Fault R1: an unanswered order is looked for in two full order books, and for so long, before it is given up; what
 protects is given up sooner, for a position must not be bare for more than ten seconds (R13)."""
 
-NAMED_WITHIN_S = 75
-"""Seconds in which a difference that a person made must be named: polls come each ten, and some cannot be read."""
+NAMED_WITHIN_S = 40
+"""Seconds in which a difference that a person made, and that stands, must be named: polls come each ten, and some
+cannot be read."""
 
 SEEN_WITHIN_S = 12
 """Seconds of calm weather in which a hand that has sold is seen: after them nothing more is sold than is there."""
@@ -69,7 +70,8 @@ class Belief:
     sent: dict[str, tuple[datetime, Purpose]] = field(default_factory=dict)
     looked: list[datetime] = field(default_factory=list)
     named: tuple[str, ...] = ()
-    differs: dict[Key, int] = field(default_factory=dict)
+    differs: dict[Key, tuple[tuple[int, int], int]] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
     quotes: dict[str, Quote] = field(default_factory=dict)
     hands: dict[Key, tuple[int, int]] = field(default_factory=dict)
     lossy: int = 0
@@ -92,6 +94,7 @@ class Belief:
     def disturbed(self) -> None:
         """The process died: what it had only in memory is looked up again first."""
         self.differs.clear()
+        self.under_way.clear()
         self.quotes.clear()
         self.hands = {key: (units, 0) for key, (units, _) in self.hands.items()}
         self.lossy = 0
@@ -110,6 +113,7 @@ class Belief:
     # --- what is written ----------------------------------------------------------------------------------------
 
     def _happened(self, event: Event, now: datetime, *, is_told_again: bool) -> None:
+        self._moves(event)
         match event:
             case OrderSubmitted():
                 ticket = event.ticket
@@ -138,6 +142,22 @@ class Belief:
                 promise(is_told_again or self._books_differ(), "I3", f"frozen for nothing: {event.differences}")
             case AccountUnfrozen():
                 self.named = ()
+            case _:
+                pass
+
+    def _moves(self, event: Event) -> None:
+        """Keep what is asked and not answered."""
+        match event:
+            case OrderSubmitted():
+                self.under_way.add(event.ticket.correlation_id)
+            case OrderMoved():
+                self.under_way.discard(event.correlation_id)
+                if event.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+                    self.under_way.add(event.correlation_id)
+            case OrderChangeAsked():
+                self.under_way.add(f"change of {event.correlation_id}")
+            case OrderChangeEnded():
+                self.under_way.discard(f"change of {event.correlation_id}")
             case _:
                 pass
 
@@ -199,9 +219,14 @@ class Belief:
         for key in self.venue.by_hand():
             differs = ours.get(key, 0) != theirs.get(key, 0) and not self.venue.outage
             is_named = any(self._is_about(key, text) for text in self.named)
-            self.differs[key] = self.differs.get(key, 0) + 1 if differs and not is_named else 0
-            text = f"{key}: broker {theirs.get(key, 0)}, journal {ours.get(key, 0)}"
-            promise(self.differs[key] <= NAMED_WITHIN_S, "R23", f"{text} for {self.differs[key]} s and is not named")
+            both = theirs.get(key, 0), ours.get(key, 0)
+            # What moves, or what an order that is under way may explain, is not named yet.
+            stood, seconds = self.differs.get(key, (both, 0))
+            stands = differs and not is_named and stood == both and not self.under_way
+            seconds = seconds + 1 if stands else 0
+            self.differs[key] = both, seconds
+            text = f"{key}: broker {both[0]}, journal {both[1]}"
+            promise(seconds <= NAMED_WITHIN_S, "R23", f"{text} for {seconds} s and is not named")
 
     def _is_about(self, key: Key, text: str) -> bool:
         names = {
