@@ -1,19 +1,15 @@
-"""The engine process: joins journal, broker adapter, feed, engine and API of one account, and starts them step by step.
-
-It is the same for practice, paper and live; what differs stands in its venue.
+"""The process from its start to its end: eight steps, what runs beside, and the market's states.
 
 Invariant: the engine says it is ready only after all eight steps; whatever fails before that ends the process.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import datetime as dt
 import gc
 import logging
 from collections.abc import Coroutine
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,38 +18,31 @@ from filelock import FileLock, Timeout
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap import safekeeping
 from workbench.bootstrap.asking import questions_of
+from workbench.bootstrap.engine_process.parts import engine_of, source_of, system_of
 from workbench.bootstrap.held_contracts import tell_changes
-from workbench.bootstrap.logs import set_up
 from workbench.bootstrap.notifying import notifier_of
-from workbench.bootstrap.practice import PracticeVenue, limits_of, show
-from workbench.bootstrap.reporting import exporter
+from workbench.bootstrap.practice import PracticeVenue, show
 from workbench.bootstrap.venue import Host, Moved, Mover, Venue, until
-from workbench.bootstrap.venues import make_venue
 from workbench.brokers.dhan.login_wire import LoginRefused
 from workbench.brokers.dhan.token_store import NoKeyring
 from workbench.brokers.dhan.token_ways import NoWay
-from workbench.config import Config, data_dir, load
+from workbench.config import Config
 from workbench.core.bars import Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import Engine, EngineConfig
 from workbench.core.errors import BadInput, BrokerUnavailable, UnknownFact
+from workbench.core.instrument import Instrument
 from workbench.core.legs import Listings
 from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
-from workbench.data.dhan_history import DhanHistory
-from workbench.live.admin_token import admin_token
-from workbench.live.alerts import AlertDesk
 from workbench.live.api import create_app
 from workbench.live.day import TradingDay, second_hand
 from workbench.live.flat_check import watch_flat
-from workbench.live.kill import KillRun
 from workbench.live.lanes import OrderLanes
 from workbench.live.runner import Runner
 from workbench.live.schedule import DaySchedule
 from workbench.live.server import ApiServer, catch_end
-from workbench.live.signal_source import SignalSource
 from workbench.live.startup import StartUp, StartUpError
 from workbench.live.supervise import REFUSED, clear_latch, read_latch
-from workbench.live.system import MARKET, FeedWatch, LiveSystem
+from workbench.live.system import MARKET, FeedWatch
 from workbench.reference import calendar, charge_table
 from workbench.storage.backup import ENGINE_LOCK
 from workbench.storage.ledger import DayLedger
@@ -168,7 +157,7 @@ class EngineProcess:
         self.questions = questions_of(self.venue.wires, lambda: self.runner.engine.config.listings)
         lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
         self.runner = Runner(
-            make_engine=self._make_engine,
+            make_engine=lambda: engine_of(self),
             journal=self.journal,
             tape=self.tape,
             ledger=DayLedger(charge_table()),
@@ -259,64 +248,16 @@ class EngineProcess:
         """Fetch the day's instrument master, verify it, and keep only the deployed underlyings of it."""
         return self.venue.load_listings(self._symbols, day)
 
-    def _make_engine(self) -> Engine:
-        return Engine(
-            EngineConfig(
-                account_id=self.account_id,
-                mode=self.venue.mode,
-                deployments=self.deployments,
-                calendar=calendar(),
-                listings=self.listings,
-                charges=charge_table(),
-                limits=limits_of(self.config),
-                id_prefix=self.venue.id_prefix + self.instance,
-            )
-        )
-
     def _build_system(self) -> None:
-        desk = AlertDesk(
-            deployments=self.deployments,
-            mode=self.venue.mode,
-            calendar=calendar(),
-            max_age_s=self.config.risk.max_alert_age_s,
-            spot=self._spot,
-            scope=self.venue.scope,
-        )
-        history = DhanHistory(self.venue.wires.data.api, self._index, calendar(), self.clock.now)
-        self.source = SignalSource(
-            deployments=self.deployments,
-            key_of=lambda symbol: self._index(symbol).key,
-            calendar=calendar(),
-            history=history,
-            enqueue=self.runner.enqueue,
-        )
+        self.source = source_of(self)
         self.source.start(asyncio.get_running_loop())
-        given = self.config.secrets.admin_token
-        risk = self.config.risk
-        limits = {"max_daily_loss": str(risk.max_daily_loss), "max_trades_per_day": risk.max_trades_per_day}
-        facts = {"mode": self.venue.mode.value, "account": self.account_id, "limits": limits, **self.venue.facts()}
-        self.system = LiveSystem(
-            runner=self.runner,
-            mode=self.venue.mode,
-            calendar=calendar(),
-            alerts=desk,
-            watch=self.watch,
-            admin_token=admin_token(self.data / "journal", given.get_secret_value() if given else None),
-            alarms=self.notifier.alarms,
-            notices=lambda: [
-                {"level": item.level, "text": item.text, "at": item.at.isoformat()} for item in self.notifier.notices
-            ],
-            report=exporter(self.data, self.journal, self.account_id, facts),
-            token_hours_left=self.venue.hours_left,
-            candles=self.source.latest,
-            kill=KillRun(self.runner, mode=self.venue.mode, control=self.broker.control),
-        )
+        self.system = system_of(self)
         self.day = TradingDay(
             self.system, self.source, load_listings=self.load_listings, on_listings=self._take_listings
         )
         if self.venue.stale_after_s is not None:
             # An option may be quiet for a while; an index in its session is not.
-            keys = [self._index(symbol).key for symbol in self._symbols]
+            keys = [self.index(symbol).key for symbol in self._symbols]
             self.watch.must_tick(keys, self._index_trades, lambda: bool(self.runner.engine.book.live_positions()))
         moved = Moved(
             enqueue=self.runner.enqueue,
@@ -379,10 +320,8 @@ class EngineProcess:
         session = self.system.session()
         return session is not None and session.open <= self.clock.now() < session.spot_end
 
-    def _spot(self, symbol: str) -> Decimal | None:
-        return self.system.spot(symbol)
-
-    def _index(self, symbol: str) -> Any:
+    def index(self, symbol: str) -> Instrument:
+        """Give an underlying of the day's contracts."""
         return self.listings.instruments.index(symbol)
 
     def _follow_the_latch(self) -> None:
@@ -431,13 +370,3 @@ class EngineProcess:
         self.folder_lock.release()
         if self.client_lock is not None:
             self.client_lock.release()
-
-
-def run(args: argparse.Namespace) -> int:
-    """``workbench engine``."""
-    config, data = load(), data_dir()
-    given = config.secrets.admin_token
-    own = admin_token(data / "journal", given.get_secret_value() if given else None)
-    set_up(data, "engine", config.secrets, also=(own,))
-    venue = make_venue(args.mode, config, data, confirmed=args.confirm, began_sending=args.began_sending)
-    return asyncio.run(EngineProcess(config, data, venue).run())
