@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-from workbench.core.messages import PlaceOrder, TargetWatched
+from workbench.core.messages import ModifyOrder, PlaceOrder, TargetWatched
 from workbench.core.order import Purpose
 from workbench.core.plan import ProtectionRule
 from workbench.core.ports import JournalEntry
@@ -55,6 +55,8 @@ class PairOracle(Oracle):
     def leaves(self, asked: Asked, written: Written) -> None:
         """Judge a request in the moment in which it leaves."""
         super().leaves(asked, written)
+        if isinstance(asked, ModifyOrder):
+            self._alone_at_the_target(asked)
         if not isinstance(asked, PlaceOrder) or asked.ticket.purpose is not Purpose.TARGET:
             return
         ticket, left = asked.ticket, self.pairs.left(asked.ticket.position_id)
@@ -70,6 +72,17 @@ class PairOracle(Oracle):
         level = average + plan.side.sign * plan.exits.target.rupees(average)
         away = abs(ticket.price - level)
         promise(away <= TICK, "I5", f"the target of {ticket.position_id} is {ticket.price}, not {level}")
+
+    def _alone_at_the_target(self, asked: ModifyOrder) -> None:
+        """The stop's order does not go to the price at which the target rests: both would fill."""
+        order = self.pairs.orders[asked.order_id]
+        name = order.ticket.position_id
+        told = None if self.keeper is None else self.keeper.told.held.get(name)
+        if told is None or told.exit_reason != "target" or order.ticket.purpose is Purpose.TARGET:
+            return
+        promise(
+            not self.pairs.left(name).target_working, "R15", f"{asked.order_id} and the target of {name} leave"
+        )
 
     def step(self) -> None:
         """Judge what the venue holds: neither of the two more than it alone could leave (I4)."""

@@ -54,8 +54,10 @@ class PairVenue(Venue):
         return sum(each.filled * self._sign(position_id, each) for each in self.of(position_id))
 
     def resting_exits(self, position_id: str) -> list[Resting]:
-        """Stops and exits that could still leave a position; targets are not among them."""
-        return [each for each in super().resting_exits(position_id) if each.ticket.purpose is not Purpose.TARGET]
+        """Stops and exits that could still leave a position: neither targets nor what is bought back."""
+        resting = super().resting_exits(position_id)
+        stops = [each for each in resting if each.ticket.purpose is not Purpose.TARGET]
+        return [each for each in stops if self._sign(position_id, each) < 0]
 
     def left(self, position_id: str) -> Left:
         """Count what the orders of a position have done and can still do."""
