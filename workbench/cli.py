@@ -232,6 +232,7 @@ def _prove(commands: Commands) -> None:
         "--seeds", type=int, metavar="N", help="days by seed (100); with --planted: at most, of each bug"
     )
     prove.add_argument("--kills", type=int, metavar="K", help="kills of the real engine process (0)")
+    prove.add_argument("--same-day", type=int, metavar="K", help="one day with K kills beside the same day without")
     prove.add_argument("--from", dest="first", type=int, metavar="S", help="first seed")
     prove.add_argument("--seed", type=int, metavar="S", help="this one seed again")
     prove.add_argument("--verbose", action="store_true", help="with --seed: all that happened")

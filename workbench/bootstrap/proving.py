@@ -10,7 +10,7 @@ import argparse
 import subprocess
 import sys
 
-_OPTIONS = ("seeds", "kills", "from", "seed", "out", "stop-after", "plant")
+_OPTIONS = ("seeds", "kills", "from", "seed", "out", "stop-after", "plant", "same-day")
 _LISTS = ("merge", "planted")
 _FLAGS = ("verbose", "first-failure", "json")
 

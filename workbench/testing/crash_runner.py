@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 from workbench.core.deployment import Deployment, webhook_path
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig, SyntheticMarket
-from workbench.testing.crash_engine import PLANS, SYMBOL, WIDE, EngineFailed, EngineProcess, lay_down
+from workbench.testing.crash_engine import PLANS, SYMBOL, EngineFailed, EngineProcess, lay_down
 from workbench.testing.crash_market import Valve
 from workbench.testing.crash_oracle import Guard, JournalEyes, doubled, lost
 from workbench.testing.crash_points import HELD_BACK_S, WAYS, KillPoint, Way
@@ -150,28 +150,6 @@ def run_day_with_kills(
             day.close()
 
 
-def standings(seed: int, kills: int, folder: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Trade one day twice, with kills at random moments and without; gives how the account stood after each round.
-
-    The market waits for a dead engine and no price reaches an exit, so both days should stand alike.
-    """
-    found = []
-    for name in ("killed", "plain"):
-        (folder / name).mkdir()
-        with running_simulator(market=SyntheticMarket(seed, calendar(), DAY), config=SimulatorConfig()) as simulator:
-            points = (KillPoint.RANDOM,)
-            day = CrashDay(seed, folder / name, simulator, points=points, bound_s=BOUND_S, plans=WIDE, reverses=False)
-            try:
-                if name == "killed":
-                    day.run(kills)
-                else:
-                    day.run_plain(kills)
-            finally:
-                day.close()
-            found.append(day.trace)
-    return found[0], found[1]
-
-
 class CrashDay:
     """One day under way.
 
@@ -183,7 +161,7 @@ class CrashDay:
         Its market stands.
     """
 
-    def __init__(  # noqa: PLR0913 - what makes a day
+    def __init__(
         self,
         seed: int,
         folder: Path,
@@ -192,13 +170,12 @@ class CrashDay:
         points: Sequence[KillPoint],
         bound_s: float,
         plans: Mapping[str, Mapping[str, Any]] = PLANS,
-        reverses: bool = True,
     ) -> None:
         self.seed, self.folder, self.simulator = seed, folder, simulator
         self.points, self.bound_s = tuple(points), bound_s
         self.rng, self.timing = random.Random(seed), random.Random(-seed)
-        self.reverses = reverses
         self.trace: list[tuple[Any, ...]] = []
+        self.disturbed_from: dt.datetime | None = None
         self.guard = Guard(simulator.simulator, simulator.application.gate.hidden)
         self.valve = Valve(simulator, self.guard.look)
         self.deployments = lay_down(folder, plans)
@@ -214,20 +191,13 @@ class CrashDay:
         self.quiet_at = 0.0
         self.second = FIRST_SECOND
 
-    def run(self, kills: int) -> CrashReport:
-        """Trade, kill, and tell what came of it."""
+    def run(self, kills: int, *, quiet: int = 0) -> CrashReport:
+        """Trade some quiet rounds, then one for each kill, and tell what came of it."""
         self.begin()
-        for _ in range(kills):
-            self._round(self.rng.choice(self.points))
+        for number in range(quiet + kills):
+            self._round(self.rng.choice(self.points), kills=number >= quiet)
         self._leave_all()
         return self._report()
-
-    def run_plain(self, rounds: int) -> list[tuple[Any, ...]]:
-        """Trade the same rounds without a kill; gives how the account stood after each."""
-        self.begin()
-        for _ in range(rounds):
-            self._round(self.rng.choice(self.points), kills=False)
-        return self.trace
 
     def begin(self) -> None:
         """Start the engine and hold the market some seconds after its open."""
@@ -251,7 +221,7 @@ class CrashDay:
         if way.needs == "exit" and held is None:
             self.quietly(deployment, self.rng.choice(("long", "short")))
             held = self._direction(deployment)
-        if way.needs == "exit" or (held is not None and not self.reverses):
+        if way.needs == "exit":
             target = "flat"
         else:
             target = {"long": "short", "short": "long"}.get(held or "", self.rng.choice(("long", "short")))
@@ -259,7 +229,11 @@ class CrashDay:
             self.simulator.fault(**fault)
             self.quiet_at = time.monotonic() + HELD_BACK_S
         body = self._body(deployment, target)
+        if kills and self.disturbed_from is None:
+            self.disturbed_from = self.simulator.call(lambda: self.simulator.simulator.now)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
+        if not kills:
+            wait((answer,), _PATIENCE_S)  # or the market moves on, by chance, before or after the alert is taken
         self._go_on(self.rng.randint(5, 12))
         if kills:
             self._await_point(point, way, answer)

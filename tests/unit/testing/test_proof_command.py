@@ -10,6 +10,8 @@ import pytest
 
 from workbench.bootstrap.proving import command_of
 from workbench.cli import build_parser
+from workbench.testing import crash_runner
+from workbench.testing.crash_engine import EngineFailed
 from workbench.testing.proof import command
 from workbench.testing.proof.results import SeedResult
 
@@ -88,3 +90,16 @@ def test_the_command_line_hands_every_argument_on() -> None:
     assert line[3:] == ["--seeds", "9", "--kills", "2", "--from", "5", "--out", "x", "--stop-after", "60.0", "--json"]
     planted = command_of(build_parser().parse_args(["prove", "--planted", "no_stop"]))
     assert planted[3:] == ["--planted", "no_stop"]
+    same = command_of(build_parser().parse_args(["prove", "--same-day", "20", "--from", "3"]))
+    assert same[3:] == ["--from", "3", "--same-day", "20"]
+
+
+def test_p1_an_engine_that_does_not_come_back_is_a_failure_and_the_next_day_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(seed: int, kills: int) -> object:
+        raise EngineFailed("the engine ended while it started")
+
+    monkeypatch.setattr(crash_runner, "run_day_with_kills", ended)
+    assert command.main(["--seeds", "0", "--kills", "30", "--from", "7", "--out", str(tmp_path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["failures"] == [7, 22]

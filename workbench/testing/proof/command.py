@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _planted(args)
     if args.seed is not None:
         return _one(args)
+    if args.same_day is not None:
+        return _same_day(args)
     if args.merge:
         return _merged(args)
     return _seeds(args)
@@ -41,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="workbench prove", description="Prove the order path by seed.")
     parser.add_argument("--seeds", type=int, default=100, metavar="N", help="days by seed")
     parser.add_argument("--kills", type=int, default=0, metavar="K", help="kills of the real engine process")
+    parser.add_argument("--same-day", type=int, metavar="K", help="one day with K kills beside the same day without")
     parser.add_argument("--from", dest="first", type=int, default=0, metavar="S", help="first seed")
     parser.add_argument("--seed", type=int, metavar="S", help="this one seed, told in words with --verbose")
     parser.add_argument("--verbose", action="store_true", help="with --seed: all that happened")
@@ -99,11 +102,25 @@ def _keep(args: argparse.Namespace, progress: Progress, kind: str, seed: int, ru
     return not progress.results[kind, seed].failure
 
 
+def _same_day(args: argparse.Namespace) -> int:
+    """Trade a day twice, with kills and without, and tell where they differ (`workbench.testing.crash_same_day`)."""
+    from workbench.testing.crash_same_day import run_same_day
+
+    found = run_same_day(args.first, args.same_day)
+    _print(args, found.as_dict())
+    return 0 if found.ok else 1
+
+
 def _crash(seed: int, kills: int) -> SeedResult:
     """Kill a real engine process through one day (`workbench.testing.crash_runner`)."""
+    from workbench.testing.crash_engine import EngineFailed
     from workbench.testing.crash_runner import run_day_with_kills
 
-    report = run_day_with_kills(seed, kills)
+    try:
+        report = run_day_with_kills(seed, kills)
+    except EngineFailed as error:
+        # An engine that does not come back is what the proof is there to find; the next day is run all the same.
+        return SeedResult(seed=seed, kind="crash", failure=f"the engine failed: {error}")
     return SeedResult(
         seed=seed,
         kind="crash",
@@ -114,6 +131,9 @@ def _crash(seed: int, kills: int) -> SeedResult:
         unprotected=report.unprotected,
         longest_naked_s=report.longest_naked_s,
         longest_recovery_s=report.longest_recovery_s,
+        longest_naked_real_s=report.longest_naked_real_s,
+        missed=report.missed,
+        alerts=report.alerts,
         failure="; ".join(report.findings),
     )
 
@@ -130,11 +150,15 @@ def _planted(args: argparse.Namespace) -> int:
     return 0 if report.is_good else 1
 
 
-def _told(args: argparse.Namespace, body: dict[str, Any]) -> int:
+def _print(args: argparse.Namespace, body: dict[str, Any]) -> None:
     if args.json:
         sys.stdout.write(json.dumps(body, indent=2) + "\n")
     else:
         sys.stdout.write("\n".join(f"{name}: {value}" for name, value in body.items()) + "\n")
+
+
+def _told(args: argparse.Namespace, body: dict[str, Any]) -> int:
+    _print(args, body)
     is_good = not (body["failures"] or body["lost"] or body["doubled"] or body["unprotected"])
     return 0 if is_good else 1
 

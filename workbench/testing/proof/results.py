@@ -15,17 +15,24 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedResult:
-    """One seed; seconds are market seconds, `failure` is empty where every promise was kept."""
+    """One seed; `failure` is empty where every promise was kept.
+
+    Seconds are market seconds; of a crash day (`kind` "crash") only the naked ones are, its recovery and
+    `longest_naked_real_s` are real. `missed` kills found their named point not come, `alerts` is what it was sent.
+    """
 
     seed: int
     kind: str
-    orders: int
-    restarts: int
-    lost: int
-    doubled: int
-    unprotected: int
-    longest_naked_s: float
-    longest_recovery_s: float
+    orders: int = 0
+    restarts: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unprotected: int = 0
+    longest_naked_s: float = 0.0
+    longest_recovery_s: float = 0.0
+    longest_naked_real_s: float = 0.0
+    missed: int = 0
+    alerts: int = 0
     failure: str = ""
 
 
@@ -46,6 +53,9 @@ def summary(results: Iterable[SeedResult]) -> dict[str, Any]:
         "longest_recovery_s": max((each.longest_recovery_s for each in days), default=0.0),
         "crash_longest_naked_s": max((each.longest_naked_s for each in crashes), default=0.0),
         "crash_longest_recovery_s": max((each.longest_recovery_s for each in crashes), default=0.0),
+        "crash_longest_naked_real_s": max((each.longest_naked_real_s for each in crashes), default=0.0),
+        "crash_missed": sum(each.missed for each in crashes),
+        "crash_alerts": sum(each.alerts for each in crashes),
         "failures": [each.seed for each in rows if each.failure],
     }
 
