@@ -87,6 +87,29 @@ def test_p10_an_old_journal_that_was_put_back_halts_and_the_stop_stays(tmp_path:
         assert known.isdisjoint({row["correlationId"] for row in orders(day)})
 
 
+def test_p1_a_reversal_that_a_kill_cuts_in_two_is_carried_on_and_entered_once(tmp_path: Path) -> None:
+    with a_day(tmp_path) as day:
+        deployment = day.deployments[0]
+        day.quietly(deployment, "long")
+        body = day._body(deployment, "short")
+        status, _ = day.engine.post(webhook_path(deployment), body)  # the market stands: nothing is closed yet
+        assert status == 200
+        assert any(event.get("type") == "EntryPostponed" for event in day.eyes.news())
+        day.engine.kill()
+        day.engine.start()
+        day.engine.wait_ready()
+        day.valve.let_go(seconds=20)
+        day.wait_held()
+        (held,) = day.engine.get("/live/positions")
+        assert (held["direction"], held["protection"]) == ("short", "at_broker")
+        list(day.eyes.news())
+        fates = {fate: count for (subject, fate), count in day.eyes.decided.items() if subject.endswith(body["id"])}
+        assert fates == {"reversed": 1, "entered": 1}
+        kinds = [(row["orderType"], row["orderStatus"]) for row in orders(day)]
+        assert [kind for kind in kinds if kind[1] == "PENDING"] == [("STOP_LOSS", "PENDING")]
+        assert len(kinds) == 4
+
+
 def test_p9_an_order_of_a_second_machine_halts_this_one(tmp_path: Path) -> None:
     with a_day(tmp_path) as day:
         day.quietly(day.deployments[0], "long")
