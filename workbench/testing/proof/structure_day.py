@@ -9,7 +9,7 @@ import random
 from decimal import Decimal
 
 from workbench.core.instrument import Right
-from workbench.core.messages import FillBooked, SettlementTold
+from workbench.core.messages import FillBooked, Operator, OperatorOrdered, SettlementTold
 from workbench.core.order import Purpose
 from workbench.core.ports import JournalEntry
 from workbench.core.position import PositionState
@@ -30,6 +30,7 @@ class WithLegs(Day):
     def __init__(self, scenario: Scenario, *, verbose: bool = False) -> None:
         self.legs_rng = random.Random(f"legs {scenario.seed}")
         super().__init__(scenario, verbose=verbose)
+        self.halts = False
         self.judge = StructureJudge(self.chain, self.gates, self.promptness)
 
     def _venue(self) -> ChainVenue:
@@ -56,6 +57,9 @@ class WithLegs(Day):
         legs = self.scenario.legs
         if trading and legs is not None and self.legs_rng.random() < legs.alerts:
             self.senders.enter(self.process, LEGS, self.now)
+        if trading and self.halts:
+            self.tell(OperatorOrdered(command=Operator.HALT))
+        self.halts = False
         await super().second(trading=trading)
         self.judge.second(trades=session_of(self.now.date()).contains(self.now), alarms=self.notices.alarms)
 
@@ -71,7 +75,10 @@ class WithLegs(Day):
             self._broken = self._broken or broken
         legs = self.scenario.legs
         is_fill = legs is not None and any(self._fills_a_leg(event) for event in entry.events)
-        if legs is not None and is_fill and self.legs_rng.random() < legs.weather.dies_between:
+        if legs is None or not is_fill:
+            return
+        self.halts = self.halts or self.legs_rng.random() < legs.weather.halts_between
+        if self.legs_rng.random() < legs.weather.dies_between:
             self.dying = self.legs_rng.choice(DEATH_STAGES)
 
     def _fills_a_leg(self, event: object) -> bool:

@@ -10,11 +10,8 @@ rules of `core.structure` are not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 
-from workbench.core.exit_rules import Distance
 from workbench.core.messages import (
     DecisionMade,
     EntryFailed,
@@ -37,7 +34,8 @@ from workbench.core.signal import Side
 from workbench.testing.proof.gatekeeper import Gatekeeper
 from workbench.testing.proof.oracle import ALARMED_AT_MOST_S, promise
 from workbench.testing.proof.promptness import PASSED_S, SOON_S, Promptness
-from workbench.testing.proof.structure_plans import wanted_legs
+from workbench.testing.proof.structure_money import AT_ONCE_S, SAME, Purse, Together, rupees
+from workbench.testing.proof.structure_plans import Wanted, wanted_legs
 from workbench.testing.proof.structure_shape import why_not_wanted
 from workbench.testing.proof.structure_venue import ChainVenue
 from workbench.testing.proof.venue import Asked
@@ -45,37 +43,7 @@ from workbench.testing.proof.venue import Asked
 WHOLE_AT_MOST_S = 38
 """Thirty seconds are promised; the rest is for what is on its way."""
 
-AT_ONCE_S = 2
-"""A decision that needs what is known only: a second for the price that brings it, one for the last fill."""
-
 RESTED_S = 4
-SAME = Decimal("0.5")
-"""Rupees: the broker tells averages to four places."""
-
-
-@dataclass(slots=True)
-class Together:
-    """The legs of one entry."""
-
-    structure_id: str
-    deployment: str
-    at: datetime
-    legs: dict[str, PositionPlanned] = field(default_factory=dict)
-    begun: dict[str, str] = field(default_factory=dict)
-    dead: set[str] = field(default_factory=set)
-    stops: dict[str, list[Decimal]] = field(default_factory=dict)
-    was_whole: bool = False
-    must_leave: bool = False
-    alarms: int = 0
-    best: Decimal | None = None
-    minute_best: Decimal | None = None
-    closed: StructureClosed | None = None
-    seconds: dict[str, int] = field(default_factory=dict)
-
-    def count(self, name: str, holds: bool) -> int:
-        """Count the seconds for which something has held without a break."""
-        self.seconds[name] = self.seconds.get(name, 0) + 1 if holds else 0
-        return self.seconds[name]
 
 
 class StructureJudge:
@@ -90,6 +58,7 @@ class StructureJudge:
 
     def __init__(self, venue: ChainVenue, keeper: Gatekeeper, promptness: Promptness) -> None:
         self.venue, self.keeper, self.promptness = venue, keeper, promptness
+        self.purse = Purse(venue, keeper)
         self.known: dict[str, Together] = {}
         self.planned = self.whole = self.left = 0
         self._entries: dict[str, str] = {}
@@ -360,61 +329,13 @@ class StructureJudge:
             return
         late = together.count("time", combined.time is not None and now.time() >= combined.time)
         promise(late <= AT_ONCE_S, "L6", f"{together.structure_id} is held {late} s after its time")
-        pnl = self.pnl(together, fresh=True) if together.was_whole else None
-        for name, is_reached in self._reached(together, pnl).items():
+        pnl = self.purse.pnl(together, fresh=True) if together.was_whole else None
+        for name, is_reached in self.purse.reached(together, combined, pnl).items():
             seconds = together.count(name, is_reached)
             text = f"combined {name}: {together.structure_id} is held at Rs {pnl} for {seconds} s"
             promise(seconds <= AT_ONCE_S, "L6", text)
         if pnl is not None:
-            self._note_best(together, pnl)
-
-    def _reached(self, together: Together, pnl: Decimal | None) -> dict[str, bool]:
-        combined, premium = self._plan(together).combined, abs(self.premium(together))
-        if combined is None or pnl is None:
-            return {"stop": False, "target": False, "lock": False}
-        stop, target, lock = rupees(combined.stop, premium), rupees(combined.target, premium), combined.lock
-        is_locked = False
-        if lock is not None and together.best is not None and together.best >= (rupees(lock.after, premium) or 0):
-            is_locked = pnl <= together.best * lock.keep / 100 - SAME
-        return {
-            "stop": stop is not None and premium > 0 and pnl <= -stop - SAME,
-            "target": target is not None and premium > 0 and pnl >= target + SAME,
-            "lock": is_locked and premium > 0,
-        }
-
-    def _note_best(self, together: Together, pnl: Decimal) -> None:
-        """The lock follows the best of minutes that have ended."""
-        best = together.minute_best
-        if self.venue.now.second == 0:
-            if best is not None:
-                together.best = best if together.best is None else max(best, together.best)
-            best = None
-        elif self.venue.now.second > AT_ONCE_S:
-            best = pnl if best is None else max(best, pnl)
-        together.minute_best = best
-
-    def pnl(self, together: Together, *, fresh: bool) -> Decimal | None:
-        """Rupees that all legs bring at the prices at which they could be left; None where one is not known now."""
-        total = Decimal(0)
-        for name, leg in together.legs.items():
-            units = self.venue.held(name)
-            total += self.venue.value_of(name)
-            if not units:
-                continue
-            quote = self.keeper.quote(leg.instrument.key)
-            if quote is None or (fresh and (quote.time != self.venue.now or not (quote.bid and quote.ask))):
-                return None
-            price = (quote.bid if leg.side is Side.BUY else quote.ask) or quote.last
-            total += leg.side.sign * units * price
-        return total
-
-    def premium(self, together: Together) -> Decimal:
-        """Net premium of the fills of all entries in rupees, received above zero."""
-        entries = (each for name in together.legs for each in self.venue.of(name))
-        return sum(
-            (-each.ticket.side.sign * each.value for each in entries if each.ticket.purpose is Purpose.ENTRY),
-            Decimal(0),
-        )
+            self.purse.note_best(together, pnl)
 
     def _left(self, event: StructureLeft) -> None:
         """Nothing is left for a combined P&L that the market never gave (S6)."""
@@ -422,10 +343,10 @@ class StructureJudge:
         together = self.known.get(event.structure_id)
         if together is None or not self._is_known(together):
             return
-        combined, pnl = self._plan(together).combined, self.pnl(together, fresh=False)
+        combined, pnl = self._plan(together).combined, self.purse.pnl(together, fresh=False)
         if combined is None or pnl is None:
             return
-        premium, name = abs(self.premium(together)), event.structure_id
+        premium, name = abs(self.purse.premium(together)), event.structure_id
         stop, target = rupees(combined.stop, premium), rupees(combined.target, premium)
         if event.reason == "combined_stop":
             is_there = stop is not None and pnl <= -stop + SAME
@@ -489,12 +410,5 @@ class StructureJudge:
             )
 
 
-def _is_bought(wanted: object) -> bool:
-    return getattr(wanted, "side", None) is Side.BUY
-
-
-def rupees(distance: Distance | None, base: Decimal) -> Decimal | None:
-    """Give a distance in rupees: told, or percent of the base."""
-    if distance is None:
-        return None
-    return distance.points if distance.points is not None else (distance.percent or Decimal(0)) * base / 100
+def _is_bought(wanted: Wanted) -> bool:
+    return wanted.side is Side.BUY

@@ -33,6 +33,8 @@ class LegsWeather:
         Entry orders of legs that the exchange refuses a moment later, or that stop filling half way.
     dies_between : float
         Fills of entries of legs at which the process dies.
+    halts_between : float
+        Such fills after which a person halts entries.
     """
 
     unanswered: float
@@ -42,6 +44,7 @@ class LegsWeather:
     leg_refused: float
     leg_in_part: float
     dies_between: float
+    halts_between: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ def legs_scenario(seed: int, *, foul: bool, may_die: bool) -> LegsScenario:
         leg_refused=rng.choice([0.0, 0.0, 0.0, 0.2]),
         leg_in_part=rng.choice([0.0, 0.0, 0.0, 0.2]),
         dies_between=rng.choice([0.0, 0.05, 0.2]) if may_die else 0.0,
+        halts_between=rng.choice([0.0, 0.1]),
     )
     return LegsScenario(
         plan=plan,
