@@ -264,7 +264,9 @@ class DhanVenue:
         while isinstance(clock, AffineClock):
             await asyncio.sleep(_ANCHOR_EVERY_S)
             try:
-                self._anchor(clock, await asyncio.to_thread(self._places.clock_facts, 2.0))
+                told = await asyncio.to_thread(self._places.clock_facts, 2.0)
+                self._anchor(clock, told)
+                self._told = told
             except (BrokerUnavailable, ValueError, KeyError) as error:
                 log.warning("%s does not tell its time: %s", self._places.name, error)
 

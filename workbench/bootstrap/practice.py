@@ -75,7 +75,8 @@ class PracticeVenue:
         )
 
     def load_listings(self, symbols: Sequence[str], day: dt.date) -> Listings:
-        """Fetch the simulator's master of that day."""
+        """Fetch the simulator's master of that day, and its facts: spot, volatility and date are others each day."""
+        self._told = self._places.clock_facts()
         folder = self._data / "instruments"
         folder.mkdir(parents=True, exist_ok=True)
         fetched, kept = folder / "practice-master.part.csv", folder / "practice-master.csv"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +69,12 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
 
 
 def exporter(
-    data: Path, journal: SqliteJournal, account_id: str, facts: Mapping[str, Any] | None = None
+    data: Path, journal: SqliteJournal, account_id: str, facts: Callable[[], Mapping[str, Any]] = dict
 ) -> DayReporter:
-    """Give the function that exports a day of an account: journal and tape in, report folder out."""
+    """Give the function that exports a day of an account: journal and tape in, report folder out.
+
+    `facts` are asked at each export, for the market's are another day's each day; those of another one are left out.
+    """
     from workbench.storage.export import export_day
     from workbench.storage.tape import read_tape, tape_path
 
@@ -85,8 +88,14 @@ def exporter(
             entries,
             charges=charge_table(),
             tape=read_tape(tape) if tape.is_file() else (),
-            facts=facts,
+            facts=_facts_on(day, facts()),
         )
         return {"folder": str(done.folder), "day": day.isoformat(), "trades": done.trades, "net": str(done.net)}
 
     return export
+
+
+def _facts_on(day: dt.date, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    market = facts.get("market")
+    told = market.get("date") if isinstance(market, Mapping) else None
+    return facts if told in (None, day.isoformat()) else {**facts, "market": {}}

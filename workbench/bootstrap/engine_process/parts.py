@@ -6,7 +6,7 @@ Invariant: nothing is started here.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.bootstrap.practice import limits_of
 from workbench.bootstrap.reporting import exporter
@@ -67,7 +67,10 @@ def system_of(process: EngineProcess) -> LiveSystem:
     )
     given, risk = config.secrets.admin_token, config.risk
     limits = {"max_daily_loss": str(risk.max_daily_loss), "max_trades_per_day": risk.max_trades_per_day}
-    facts = {"mode": venue.mode.value, "account": process.account_id, "limits": limits, **venue.facts()}
+
+    def facts() -> dict[str, Any]:
+        return {"mode": venue.mode.value, "account": process.account_id, "limits": limits, **venue.facts()}
+
     return LiveSystem(
         runner=runner,
         mode=venue.mode,
