@@ -259,7 +259,6 @@ def test_prices_of_the_model_are_marked_on_every_face(made: Journeyed) -> None:
     assert all(row["priced_by_model"] is True for row in made.told.days[0].status["positions"])
 
 
-@pytest.mark.xfail(strict=True, reason="a process tells the facts of its first market day with every day")
 def test_each_day_is_told_with_the_facts_of_its_own_market(made: Journeyed) -> None:
     markets = [report_of(made.told, seen.day)["facts"]["market"] for seen in made.told.days]
     assert [market["date"] for market in markets] == [seen.day.isoformat() for seen in made.told.days]
