@@ -80,5 +80,10 @@ def is_holding(position: Position, book: Book) -> bool:
 
 def in_flight(book: Book) -> bool:
     """Something of ours is under way, so a difference may only be a matter of time."""
+    return bool(book.changes_pending) or unanswered(book)
+
+
+def unanswered(book: Book) -> bool:
+    """An order of ours may be at the broker and not in his list yet; of one that is being changed the list tells all."""
     waiting = (OrderState.SUBMITTED, OrderState.UNKNOWN)
-    return bool(book.changes_pending) or any(order.state in waiting for order in book.orders.values())
+    return any(order.state in waiting for order in book.orders.values())

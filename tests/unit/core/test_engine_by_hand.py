@@ -182,6 +182,16 @@ def test_r23_while_an_order_of_ours_is_under_way_nothing_is_taken_for_another_s(
     assert not [each for each in stand.events if isinstance(each, FilledByHand)]
 
 
+def test_r23_an_exit_that_is_chased_asks_for_no_more_once_another_has_sold_it() -> None:
+    stand = held()
+    stand.alert(AlertAction.TARGET_FLAT, "flat")
+    assert stand.book.changes_pending, "a chase is changed again and again"
+    stand.snapshot(*rows(stand), his(), held={CALL: 0})
+    stand.change(stand.ticket("S"))
+    stand.wait(3)
+    assert stand.of(CancelOrder), "nothing of it may rest, for nothing is there to be sold"
+
+
 def test_r23_units_that_a_person_adds_are_his_own() -> None:
     stand = held()
     sent = len(stand.commands)

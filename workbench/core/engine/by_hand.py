@@ -23,7 +23,7 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.position import BY_HAND, Position, PositionState
-from workbench.core.reconcile import in_flight
+from workbench.core.reconcile import in_flight, unanswered
 
 EXTERNAL = "external"
 """Why a position was left that a person, or the broker himself, closed without us."""
@@ -38,8 +38,11 @@ def on_foreign(turn: Turn, seen: BrokerOrder) -> None:
 
 
 def touched(turn: Turn, foreign: Iterable[BrokerOrder]) -> set[str]:
-    """Keys of instruments that we hold and that an order which is not ours has traded."""
-    if in_flight(turn.book):
+    """Keys of instruments that we hold and that an order which is not ours has traded.
+
+    An exit that is chased is changed again and again: that must not put off that it asks for less (fault R23).
+    """
+    if unanswered(turn.book):
         return set()
     held = _held(turn)
     traded = {(row.segment, row.security_id) for row in foreign if row.filled_quantity}
