@@ -288,12 +288,11 @@ def position_card(item: Json, mode: str) -> PositionCard:
 
 def _position_figures(item: Json) -> tuple[Figure, ...]:
     held = item.get("minutes_held")
-    target = item.get("target")
     risk = item.get("at_risk")
     return (
         Figure(label="entry", value=words.price(item.get("entry"))),
         Figure(label="bid / ask", value=f"{words.price(item.get('bid'))} / {words.price(item.get('ask'))}"),
-        Figure(label="target", value="none" if target is None else words.price(target)),
+        Figure(label="target", value=target_line(item)),
         Figure(
             label="at risk to the stop",
             value=words.rupees(risk),
@@ -301,6 +300,19 @@ def _position_figures(item: Json) -> tuple[Figure, ...]:
         ),
         Figure(label="held", value=UNKNOWN if held is None else f"{held:g} min"),
     )
+
+
+def target_line(item: Json) -> str:
+    """TARGET price, and where it is: at the broker beside the stop, or watched by us and taken by the stop's order."""
+    target, order_id = item.get("target"), item.get("target_order_id")
+    if target is None:
+        return "none"
+    if order_id:
+        return f"{words.price(target)} · at the broker beside the stop · order {plain(order_id)}"
+    if item.get("protection_rule") == "stop_and_target":
+        why = item.get("target_watched_for")
+        return f"{words.price(target)} · watched here" + (f": {plain(why)}" if why else "")
+    return words.price(target)
 
 
 def stop_line(item: Json, mode: str) -> tuple[str, Tone]:

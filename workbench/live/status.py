@@ -153,6 +153,7 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
     entry, sign = position.entry_price, position.side.sign
     net = position.gross_at(price) - charges_so_far(position, engine.config.charges) if price is not None else None
     order = engine.book.resting_exit(position.position_id)
+    beside = engine.book.resting_targets(position.position_id)
     opened = position.opened_at
     return {
         "id": position.position_id,
@@ -182,6 +183,9 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
         "protection": position.protection.value,
         "protection_word": PROTECTION_WORDS[position.protection],
         "target": number(position.target),
+        "target_order_id": beside[-1].order_id if beside else "",
+        "target_watched_for": position.target_watched_for,
+        "protection_rule": plan.protection.value,
         "at_risk": number(max(ZERO, sign * (entry - stop) * units)) if stop is not None and units else None,
         "opened_at": opened.isoformat() if opened else None,
         "minutes_held": round((system.now - opened).total_seconds() / 60, 1) if opened else None,

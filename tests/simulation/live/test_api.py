@@ -224,6 +224,7 @@ def test_health_and_status_tell_what_the_page_needs(tmp_path: Path) -> None:
         assert (position["lots"], position["units"]) == (1, 50)
         assert (position["stop"], position["stop_order_id"], position["protection_word"]) == (85.15, "o2", "at Dhan")
         assert (position["target"], position["at_risk"]) == (130.15, 750)
+        assert (position["protection_rule"], position["target_order_id"]) == ("stop_only", "")
         assert status["phase"]["name"] == "open"
         assert status["phase"]["square_off_in_s"] == (5 * 60 + 47) * 60
         assert status["alerts"][0]["line"].startswith("entered")

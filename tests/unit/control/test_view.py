@@ -82,6 +82,23 @@ def test_the_position_shows_its_stop_with_price_order_and_place(status: dict[str
 
 
 @pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({}, "130.15"),
+        ({"target": None}, "none"),
+        ({"target_order_id": "77"}, "130.15 · at the broker beside the stop · order 77"),
+        ({"protection_rule": "stop_and_target"}, "130.15 · watched here"),
+        (
+            {"protection_rule": "stop_and_target", "target_watched_for": "free funds are not known"},
+            "130.15 · watched here: free funds are not known",
+        ),
+    ],
+)
+def test_a_target_is_shown_where_it_is(status: dict[str, Any], change: dict[str, Any], line: str) -> None:
+    assert view.target_line({**status["positions"][0], **change}) == line
+
+
+@pytest.mark.parametrize(
     ("change", "word", "tone"),
     [
         ({"protection": "none"}, "NONE", Tone.BAD),
