@@ -84,6 +84,6 @@ def in_flight(book: Book) -> bool:
 
 
 def unanswered(book: Book) -> bool:
-    """An order of ours may be at the broker and not in his list yet; of one that is being changed the list tells all."""
+    """An order of ours may be at the broker and not in his list yet; one that is being changed is listed."""
     waiting = (OrderState.SUBMITTED, OrderState.UNKNOWN)
     return any(order.state in waiting for order in book.orders.values())
