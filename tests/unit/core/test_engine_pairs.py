@@ -242,7 +242,7 @@ def test_r15_a_fill_of_the_sibling_after_the_position_was_closed_is_bought_back(
     stand.gone(stand.ticket("S"))
     assert stand.position.state is PositionState.CLOSED
     stand.update(stand.ticket("S"), 50, 104)  # the cancellation had crossed a fill
-    assert stand.position.state is PositionState.EXITING
+    assert (stand.position.state, stand.position.open_quantity) == (PositionState.EXITING, -50)
     assert (stand.ticket("X").side, stand.ticket("X").quantity) == (Side.BUY, 50)
 
 
@@ -343,9 +343,10 @@ def test_each_part_of_a_scale_out_has_a_target_of_its_own() -> None:
     parts = (ScaleOut(at=Distance(points=Decimal(10)), lots=1),)
     stand = PairStand(lots=2, exits=Exits(stop=Distance(points=Decimal(15)), scale_out=parts))
     stand.alert(A.BULLISH)
-    for entry in (lambda: stand.tickets("E")[0], lambda: stand.tickets("E")[1]):
-        stand.rests(entry())
-        stand.update(entry(), 50, 120)
+    for number in (0, 1):
+        entry = stand.tickets("E")[number]
+        stand.rests(entry)
+        stand.update(entry, 50, 120)
     for stop in stand.tickets("S"):
         stand.rests(stop)
     stand.margin()
