@@ -424,3 +424,4 @@ def test_the_journal_says_why_a_target_is_watched() -> None:
     (event,) = [each for each in stand.events if isinstance(each, TargetWatched)]
     assert event.position_id == stand.position.position_id
     assert event.reason.startswith("blocks Rs 110000.00")
+    assert stand.reborn() == stand.book
