@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.bootstrap import deployments
 from workbench.core.deployment import Deployment, webhook_path
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig, SyntheticMarket
@@ -298,7 +299,8 @@ class CrashDay:
         self.wait_held()
 
     def _leave_all(self) -> None:
-        for deployment in self.deployments:
+        """Leave what is held: also what the strategy that practice comes with has entered by itself."""
+        for deployment in deployments.load_all(self.folder):
             self.quietly(deployment, "flat")
         self._go_on(30)
         self.wait_held()
