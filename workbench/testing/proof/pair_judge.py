@@ -80,9 +80,7 @@ class PairOracle(Oracle):
         told = None if self.keeper is None else self.keeper.told.held.get(name)
         if told is None or told.exit_reason != "target" or order.ticket.purpose is Purpose.TARGET:
             return
-        promise(
-            not self.pairs.left(name).target_working, "R15", f"{asked.order_id} and the target of {name} leave"
-        )
+        promise(not self.pairs.left(name).target_working, "R15", f"{asked.order_id} and the target of {name} leave")
 
     def step(self) -> None:
         """Judge what the venue holds: neither of the two more than it alone could leave (I4)."""
