@@ -173,7 +173,7 @@ def _leave_own_daily_loss(turn: Turn) -> None:
 
 def _look_after_orders(turn: Turn) -> None:
     """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
-    doubtful, exit_unknown = turn.desk.mismatch_since is not None, False
+    doubtful, exit_unknown = bool(turn.desk.mismatches), False
     for order in turn.book.orders.values():
         if not order.state.may_rest:
             continue

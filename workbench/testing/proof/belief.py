@@ -70,7 +70,8 @@ class Belief:
     sent: dict[str, tuple[datetime, Purpose]] = field(default_factory=dict)
     looked: list[datetime] = field(default_factory=list)
     named: tuple[str, ...] = ()
-    differs: dict[Key, tuple[tuple[int, int], int]] = field(default_factory=dict)
+    differs: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    contracts: dict[str, Key] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     quotes: dict[str, Quote] = field(default_factory=dict)
     hands: dict[Key, tuple[int, int]] = field(default_factory=dict)
@@ -149,12 +150,14 @@ class Belief:
         """Keep what is asked and not answered."""
         match event:
             case OrderSubmitted():
+                self.contracts[event.ticket.correlation_id] = key_of(event.ticket.instrument)
                 self.under_way.add(event.ticket.correlation_id)
             case OrderMoved():
                 self.under_way.discard(event.correlation_id)
                 if event.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                     self.under_way.add(event.correlation_id)
             case OrderChangeAsked():
+                self.contracts[f"change of {event.correlation_id}"] = self.contracts[event.correlation_id]
                 self.under_way.add(f"change of {event.correlation_id}")
             case OrderChangeEnded():
                 self.under_way.discard(f"change of {event.correlation_id}")
@@ -219,13 +222,14 @@ class Belief:
         for key in self.venue.by_hand():
             differs = ours.get(key, 0) != theirs.get(key, 0) and not self.venue.outage
             is_named = any(self._is_about(key, text) for text in self.named)
-            both = theirs.get(key, 0), ours.get(key, 0)
-            # What moves, or what an order that is under way may explain, is not named yet.
-            stood, seconds = self.differs.get(key, (both, 0))
-            stands = differs and not is_named and stood == both and not self.under_way
+            excess = theirs.get(key, 0) - ours.get(key, 0)
+            # What moves, or what an order under way in this contract may explain, is not named yet.
+            stood, seconds = self.differs.get(key, (excess, 0))
+            is_busy = any(self.contracts[each] == key for each in self.under_way)
+            stands = differs and not is_named and stood == excess and not is_busy
             seconds = seconds + 1 if stands else 0
-            self.differs[key] = both, seconds
-            text = f"{key}: broker {both[0]}, journal {both[1]}"
+            self.differs[key] = excess, seconds
+            text = f"{key}: the broker holds {excess} units beyond the journal"
             promise(seconds <= NAMED_WITHIN_S, "R23", f"{text} for {seconds} s and is not named")
 
     def _is_about(self, key: Key, text: str) -> bool:
