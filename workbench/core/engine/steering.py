@@ -126,7 +126,7 @@ def _is_filling(position: Position, resting: Order | None) -> bool:
 
 
 def lay_levels(turn: Turn, position_id: str) -> None:
-    """Lay stop and target around the average entry after an entry fill (not once the stop has been trailed)."""
+    """Lay stop and target around the average entry after an entry fill; a stop that was trailed only tightens."""
     position = turn.book.positions[position_id]
     if position.plan.exits.underlying is not None and position.spot_peak is None:
         watched = exits.spot_levels(position)
@@ -141,14 +141,18 @@ def lay_levels(turn: Turn, position_id: str) -> None:
                 initial=True,
             )
         )
-    if position.was_trailed:
-        return
     laid = exits.levels(
         position.plan.exits,
         position.side,
         position.entry_price.quantize(AVERAGE_PLACES),
         position.plan.instrument.tick,
     )
+    if position.stop is not None and position.was_trailed:
+        # The average has moved with this fill: the target moves with it, and no more is risked than the plan says.
+        stop = position.stop if laid.stop is None else exits.better(position.side, position.stop, laid.stop)
+        if (stop, laid.target) != (position.stop, position.target):
+            turn.emit(StopMoved(position_id=position_id, stop=stop, target=laid.target, at=turn.now))
+        return
     turn.emit(
         StopMoved(
             position_id=position_id,
