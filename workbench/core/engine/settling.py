@@ -158,10 +158,14 @@ def _absent(turn: Turn, findings: Findings, taken_at: datetime) -> list[str]:
 
 
 def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Difference, ...]:
-    """Give the differences that are real: each stands, and nothing under way in its own contract could explain it."""
+    """Give the differences that are real: each stands, and nothing under way in its own contract could explain it.
+
+    Nor could a fill of ours that is younger: the broker's list may lag behind it, and behind the next one by as much.
+    """
     desk, seen, confirmed = turn.desk, {}, []
     for each in unexplained:
         excess, since = desk.mismatches.get(each.key, (0, turn.now))
+        since = max(since, _last_traded(turn, each.key, since))
         if excess != each.excess:
             since = turn.now
             sending.ask_snapshot(turn, f"confirm: {each}")
@@ -172,6 +176,17 @@ def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Differenc
             confirmed.append(each)
     desk.mismatches = seen
     return tuple(confirmed)
+
+
+def _last_traded(turn: Turn, contract: tuple[str, str], earliest: datetime) -> datetime:
+    """Give the moment of our newest fill in a contract, or `earliest` where there is none."""
+    fills = (
+        fill.at
+        for position in turn.book.positions.values()
+        if (position.plan.instrument.segment.value, position.plan.instrument.security_id) == contract
+        for fill in position.fills
+    )
+    return max(fills, default=earliest)
 
 
 def _freeze(turn: Turn, confirmed: tuple[Difference, ...]) -> None:
