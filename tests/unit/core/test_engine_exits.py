@@ -415,6 +415,16 @@ def test_r25_the_daily_loss_latches_and_leaves_everything() -> None:
     assert stand.fates("b")[-1] == "denied"
 
 
+def test_r25_who_leaves_everything_on_a_day_that_its_loss_has_halted_halts_the_next_day_too() -> None:
+    stand = losing()
+    stand.wait(1)
+    stand.tell(OperatorOrdered(command=Operator.FLATTEN, who="page"))
+    stand.update(stand.ticket("S"), 50, 109)
+    stand.now += timedelta(days=1)
+    stand.tell(DayBegan(day=stand.now.date()))
+    assert (stand.book.halted, stand.book.halt_reason) == (True, "everything was left by page")
+
+
 def test_a_halt_by_a_person_does_not_keep_a_losing_position_open_and_outlives_the_day() -> None:
     stand = losing()
     stand.tell(OperatorOrdered(command=Operator.HALT, reason="lunch"))

@@ -173,7 +173,7 @@ class Gatekeeper:
             case QuoteReceived():
                 self.saw(message.quote)
             case OperatorOrdered():
-                if message.command is Operator.HALT or (message.command is Operator.FLATTEN and not told.halted):
+                if message.command in (Operator.HALT, Operator.FLATTEN):
                     # What the day's loss has halted ends with the day; a person's halt ends with his word only.
                     told.halted = told.by_person = True
                 elif message.command is Operator.RESUME:
