@@ -10,6 +10,7 @@ from workbench.core.book import Book
 from workbench.core.messages import BrokerOrder, SnapshotTaken
 from workbench.core.order import Order, OrderState, Product
 from workbench.core.position import Position, PositionState
+from workbench.core.signal import Side
 
 _UNANSWERED = (OrderState.SUBMITTED, OrderState.UNKNOWN)
 
@@ -107,6 +108,10 @@ def in_flight(book: Book, contract: tuple[str, str] | None = None) -> bool:
     return any((each.segment.value, each.security_id) == contract for each in instruments)
 
 
-def unanswered(book: Book) -> bool:
-    """An order of ours may be at the broker and not in his list yet; one that is being changed is listed."""
-    return any(order.state in _UNANSWERED for order in book.orders.values())
+def unanswered(book: Book) -> set[tuple[tuple[str, str], Side]]:
+    """Contracts and sides in which an order of ours may be at the broker and not in his list yet.
+
+    One that is being changed is listed.
+    """
+    tickets = (order.ticket for order in book.orders.values() if order.state in _UNANSWERED)
+    return {((each.instrument.segment.value, each.instrument.security_id), each.side) for each in tickets}

@@ -204,12 +204,22 @@ def _freeze(turn: Turn, confirmed: tuple[Difference, ...]) -> None:
 
 
 def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[Instrument, int]:
-    """Net units at the broker of the instruments of which he holds less than our book (fault R23)."""
+    """Net units at the broker of the instruments of which he holds less than our book (fault R23).
+
+    What has left since the look began is gone from what it shows: else the next exit would ask for it once more.
+    """
     ours = turn.book.net_by_instrument()
     theirs: dict[tuple[str, str], int] = {}
     for row in snapshot.positions:
         key = (row.segment, row.security_id)
         theirs[key] = theirs.get(key, 0) + row.net_quantity
+    for seen in snapshot.orders:
+        order = turn.book.find(seen.order_id, seen.correlation_id)
+        if order is None or order.ticket.purpose is Purpose.ENTRY:
+            continue
+        ticket, since = order.ticket, max(0, order.filled_quantity - seen.filled_quantity)
+        key = (ticket.instrument.segment.value, ticket.instrument.security_id)
+        theirs[key] = theirs.get(key, 0) + ticket.side.sign * since
     short = {}
     for position in turn.book.live_positions():
         if is_holding(position, turn.book):
