@@ -335,9 +335,11 @@ def test_a_later_fill_moves_the_target_of_a_position_whose_stop_was_trailed() ->
     stand.update(entry, 50, 120)
     stand.price(CALL, 125)
     stand.wait(60)
-    assert (stand.position.stop, stand.position.target) == (115, 145)
+    assert stand.position.stop == 115
+    assert stand.position.target == 145
     stand.update(entry, 100, 121)  # told is the average of both parts
-    assert (stand.position.stop, stand.position.target) == (115, 146)
+    assert stand.position.stop == 115
+    assert stand.position.target == 146
     stand.price(CALL, "145.50")
     assert stand.position.exit_reason == ""
 

@@ -9,6 +9,7 @@ were told to the engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,10 +26,13 @@ from workbench.core.messages import (
     OrderMoved,
     OrderSubmitted,
     Outcome,
+    OvernightListed,
+    PositionCarried,
     QuoteReceived,
     SnapshotTaken,
 )
 from workbench.core.order import OrderState, OrderTicket, Purpose
+from workbench.core.plan import Overnight
 from workbench.core.ports import JournalEntry
 from workbench.core.signal import Side
 from workbench.testing.proof.gatekeeper import Gatekeeper, Held
@@ -91,6 +95,8 @@ class Belief:
         is_new_day = any(isinstance(event, DayOpened) for event in entry.events)
         for event in entry.events:
             self._happened(event, entry.now, is_told_again=is_new_day)
+        if not is_new_day:
+            self._stays(entry.events)
 
     def disturbed(self) -> None:
         """The process died: what it had only in memory is looked up again first."""
@@ -201,6 +207,26 @@ class Belief:
         lots = None if deployment is None or deployment.plan.is_structure else deployment.plan.lots
         is_right = lots is None or lots * 50 > 4 * FREEZE
         promise(is_right, "R19", f"{event.subject} is refused: {event.reason}")
+
+    def _stays(self, events: Sequence[Event]) -> None:
+        """Who stays over the night as a winner is one when that is decided: by the engine's list, and by told prices.
+
+        A minute is left until the close then; what a price does in it changes no decision.
+        """
+        listed = {
+            stay.position_id: stay.pnl for each in events if isinstance(each, OvernightListed) for stay in each.stays
+        }
+        for name in (each.position_id for each in events if isinstance(each, PositionCarried)):
+            held = self.keeper.told.held[name]
+            quote = self.quotes.get(held.plan.instrument.key)
+            if held.plan.overnight is Overnight.KEEP:
+                continue
+            promise(quote is not None, "I7", f"{name} stays over the night and no price says that it is a winner")
+            sides = () if quote is None else (quote.bid if held.plan.side is Side.BUY else quote.ask, quote.last)
+            price = next((each for each in sides if each > 0), Decimal(0))
+            gross = held.flow + held.plan.side.sign * held.units * price
+            is_winner = gross > 0 and listed.get(name, Decimal(0)) > 0
+            promise(is_winner, "I7", f"{name} is a loser and stays over the night")
 
     # --- what is true -------------------------------------------------------------------------------------------
 
