@@ -328,6 +328,7 @@ class Day:
         def on_quote(quote: Quote) -> None:
             if is_mine():
                 self.gates.saw(quote)
+                self.promptness.saw(quote)
                 self.belief.saw(quote)
 
         process = Process(
