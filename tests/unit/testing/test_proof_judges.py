@@ -29,7 +29,8 @@ from workbench.core.signal import Side
 from workbench.testing.proof.belief import Belief
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.faults import Faults
-from workbench.testing.proof.gatekeeper import Gatekeeper, Held
+from workbench.testing.proof.gate_rules import RULES
+from workbench.testing.proof.gatekeeper import Entered, Gatekeeper, Held
 from workbench.testing.proof.market import CALL, PUT, SECOND_DAY, TICK, at, option
 from workbench.testing.proof.oracle import BrokenPromise, Oracle
 from workbench.testing.proof.scenario import scenario_of
@@ -125,6 +126,22 @@ def test_i5_a_contract_that_is_worth_less_than_the_distance_rests_its_stop_at_on
         stop_at(Decimal(87), 100)
     with pytest.raises(BrokenPromise, match="is not 15 from 8"):
         stop_at(Decimal(1), 8)
+
+
+# --- what is open -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("paid", "is_too_much"), [(90, False), (101, True)])
+def test_i7_what_is_open_was_bought_at_its_fills_and_not_at_what_was_hoped(paid: int, is_too_much: bool) -> None:
+    day = Day(scenario_of(0))
+    limits = replace(day.config.limits, max_open_premium=Decimal(20_000))
+    judge = Gatekeeper(replace(day.config, limits=limits))
+    for event in (planned(CALL, "40"), submitted(CALL), filled(100, paid)):
+        judge._happened(event, NOW)
+    first = day.config.deployments[0]
+    deployment = replace(first, plan=replace(first.plan, lots=2))
+    entered = Entered(replace(planned(PUT, "40"), position_id="P220615-2"), deployment, NOW, None, None)
+    assert bool(RULES["open_premium"](judge, entered)) is is_too_much
 
 
 # --- the day's loss ---------------------------------------------------------------------------------------------------
