@@ -54,7 +54,7 @@ def judged(seconds: int, *, age_s: int = 1) -> None:
 
 def test_i7_a_loss_at_its_limit_is_latched_in_time() -> None:
     judged(LATCHED_WITHIN_S)
-    with pytest.raises(BrokenPromise, match="I7: the day's loss is Rs .* and entries go on"):
+    with pytest.raises(BrokenPromise, match=r"I7: the day's loss is Rs .* and entries go on"):
         judged(LATCHED_WITHIN_S + 1)
 
 
