@@ -12,7 +12,7 @@ FOUND_AT: dict[str, int] = {
     "average_as_price": 0,
     "blind_resend": 0,
     "body_in_the_log": 0,
-    "both_at_the_target": 20,
+    "both_at_the_target": 68,
     "cancel_believed": 0,
     "cancel_not_journalled": 0,
     "carried_and_forgotten": 7,
