@@ -192,11 +192,11 @@ class CrashDay:
         self.quiet_at = 0.0
         self.second = FIRST_SECOND
 
-    def run(self, kills: int, *, quiet: int = 0) -> CrashReport:
-        """Trade some quiet rounds, then one for each kill, and tell what came of it."""
+    def run(self, kills: int, *, quiet: int = 0, plain: int = 0) -> CrashReport:
+        """Trade quiet rounds, of which the first reverse nothing, then one for each kill; tell what came of it."""
         self.begin()
         for number in range(quiet + kills):
-            self._round(self.rng.choice(self.points), kills=number >= quiet)
+            self._round(self.rng.choice(self.points), kills=number >= quiet, reverses=number >= plain)
         self._leave_all()
         return self._report()
 
@@ -216,13 +216,13 @@ class CrashDay:
 
     # --- a round ------------------------------------------------------------------------------------------------
 
-    def _round(self, point: KillPoint, *, kills: bool = True) -> None:
+    def _round(self, point: KillPoint, *, kills: bool = True, reverses: bool = True) -> None:
         way, deployment = WAYS[point], self.rng.choice(self.deployments)
         held = self._direction(deployment)
         if way.needs == "exit" and held is None:
             self.quietly(deployment, self.rng.choice(("long", "short")))
             held = self._direction(deployment)
-        if way.needs == "exit":
+        if way.needs == "exit" or (held is not None and not reverses):
             target = "flat"
         else:
             target = {"long": "short", "short": "long"}.get(held or "", self.rng.choice(("long", "short")))
@@ -232,9 +232,10 @@ class CrashDay:
         body = self._body(deployment, target)
         if kills and self.disturbed_from is None:
             self.disturbed_from = self.simulator.call(lambda: self.simulator.simulator.now)
+        before = self.simulator.call(self._at_broker)
         answer = self.pool.submit(self.engine.post, webhook_path(deployment), body)
         if not kills:
-            wait((answer,), _PATIENCE_S)  # or the market moves on, by chance, before or after the alert is taken
+            self._await_broker(answer, before)
         self._go_on(self.rng.randint(5, 12))
         if kills:
             self._await_point(point, way, answer)
@@ -244,6 +245,16 @@ class CrashDay:
         self.wait_held()
         self._compare(point)
         self.trace.append(self._standing())
+
+    def _at_broker(self) -> list[tuple[str, int]]:
+        return [(each.order_id, each.modifications) for each in self.simulator.simulator.desk.orders.values()]
+
+    def _await_broker(self, answer: Future[tuple[int, Any]], before: list[tuple[str, int]]) -> None:
+        """Wait until the broker has what an alert asks for; or the market moves on, by chance, before or after."""
+        wait((answer,), _PATIENCE_S)
+        end = time.monotonic() + _SETTLE_S
+        while time.monotonic() < end and self.simulator.call(self._at_broker) == before:
+            time.sleep(0.01)
 
     def _await_point(self, point: KillPoint, way: Way, answer: Future[tuple[int, Any]]) -> None:
         self.by_point[point.value] += 1

@@ -136,7 +136,7 @@ def _live(seed: int, *, kills: int, quiet: int) -> _Lived:
     ):
         day = CrashDay(seed, Path(scratch), simulator, points=(KillPoint.RANDOM,), bound_s=BOUND_S, plans=WIDE)
         try:
-            report = day.run(kills, quiet=quiet)
+            report = day.run(kills, quiet=quiet, plain=QUIET_ROUNDS)
             fills = simulator.call(
                 lambda: [
                     _Filled(

@@ -65,7 +65,9 @@ def test_the_hedge_is_bought_first_and_the_short_is_left_first(tmp_path: Path) -
             assert hedge < main, "the hedge of a sold put lies below it"
             await it.flatten()
             await it.until(lambda: not net_at_broker(sim), "being flat", seconds=30)
-            closed = [each.closed_at for each in it.engine.book.positions.values()]
+            positions = it.engine.book.positions
+            await it.until(lambda: all(each.closed_at for each in positions.values()), "being told of it", seconds=30)
+            closed = [each.closed_at for each in positions.values()]
             assert closed[0] is not None
             assert closed[1] is not None
             assert closed[1] <= closed[0]
