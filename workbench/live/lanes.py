@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from workbench.core.account import ControlReply
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import (
     BrokerOrder,
@@ -31,8 +32,9 @@ from workbench.core.messages import (
     WriteAnswered,
     WriteKind,
 )
-from workbench.core.order import OrderTicket, Purpose
-from workbench.core.ports import Broker, Clock, WriteReply
+from workbench.core.order import OrderState, OrderTicket, Purpose, SuperLegName
+from workbench.core.ports import Broker, Clock, SuperOrders, WriteReply
+from workbench.core.super_order import super_ticket, with_legs
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +59,12 @@ class OrderLanes:
         Real seconds between the starts of two snapshots, so that looking again does not become a flood.
     entry_ttl_s : float
         Real seconds that an entry may wait in its lane; an older one is answered "not sent, throttled".
+    supers : SuperOrders or None
+        Takes entries with a bracket, and writes about their legs; safe to be called by several threads. None: such an
+        order is not sent. From the first one on every snapshot shows the legs too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three connections, and what some accounts have besides
         self,
         *,
         entries: Broker,
@@ -68,9 +73,11 @@ class OrderLanes:
         clock: Clock,
         snapshot_pause_s: float = 0.25,
         entry_ttl_s: float = ENTRY_TTL_S,
+        supers: SuperOrders | None = None,
     ) -> None:
         self._entries, self._exits, self._reader = entries, exits, reader
         self._clock, self._pause, self._entry_ttl_s = clock, snapshot_pause_s, entry_ttl_s
+        self._supers, self._reads_legs = supers, False
         self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
         self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
         self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
@@ -100,11 +107,16 @@ class OrderLanes:
         broker, lane = (self._exits, self._exit_lane) if is_exit else (self._entries, self._entry_lane)
         self._under_way += 1
         stale_at = float("inf") if is_exit else time.monotonic() + self._entry_ttl_s
-        future = lane.submit(_carry_out, broker, command, ticket, stale_at)
+        if _goes_by_super(command):
+            self._reads_legs = True
+            future = lane.submit(_carry_out_super, self._supers, command, ticket, stale_at)
+        else:
+            future = lane.submit(_carry_out, broker, command, ticket, stale_at)
         future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
 
     def look(self, command: TakeSnapshot) -> None:
         """Read the broker's whole truth; two requests that wait become one."""
+        self._reads_legs = self._reads_legs or command.with_legs
         if self._snapshots_waiting:
             return
         self._snapshots_waiting += 1
@@ -127,8 +139,18 @@ class OrderLanes:
             time.sleep(wait)
         self._last_snapshot = time.monotonic()
         self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
-        seen = self._reader.snapshot()
+        seen = self._with_legs(self._reader.snapshot())
         return replace(seen, orders=(*seen.orders, *self._looked_up(seen, unanswered))) if seen.known else seen
+
+    def _with_legs(self, seen: SnapshotTaken) -> SnapshotTaken:
+        """Show the legs of super orders too, once there was one; a list that cannot be read shows none."""
+        if not self._reads_legs or self._supers is None or not seen.known:
+            return seen
+        try:
+            return replace(with_legs(seen, self._supers.all()), with_legs=True)
+        except BrokerUnavailable as error:
+            log.warning("legs of super orders could not be read: %s", error)
+            return replace(seen, with_legs=True)
 
     def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> Iterator[BrokerOrder]:
         """Give the unanswered orders that the list does not show and the broker knows by our own id (fault R1)."""
@@ -178,6 +200,41 @@ def _carry_out(broker: Broker, command: Write, ticket: OrderTicket | None, stale
             return broker.modify(command.order_id, ticket, command.change)
         case CancelOrder():
             return broker.cancel(command.order_id)
+
+
+def _goes_by_super(command: Write) -> bool:
+    if isinstance(command, PlaceOrder):
+        return command.ticket.bracket is not None
+    return command.leg is not None
+
+
+def _carry_out_super(
+    supers: SuperOrders | None, command: Write, ticket: OrderTicket | None, stale_at: float
+) -> WriteReply:
+    if supers is None:
+        return WriteReply(outcome=Outcome.NOT_SENT, reason="this account takes no super orders")
+    match command:
+        case PlaceOrder():
+            if command.ticket.bracket is None or time.monotonic() > stale_at:
+                reason = "too many entries at once: this one waited behind others until its signal was stale"
+                return WriteReply(outcome=Outcome.NOT_SENT, reason=reason, throttled=True)
+            return supers.place(super_ticket(command.ticket, command.ticket.bracket))
+        case ModifyOrder():
+            if ticket is None or command.bracket is None or command.leg is None:
+                return WriteReply(outcome=Outcome.NOT_SENT, reason="the leg to change is not in the book")
+            change = supers.change_stop if command.leg.name is SuperLegName.STOP else supers.change_target
+            return _told(change(command.leg.entry_id, super_ticket(ticket, command.bracket)), command.order_id)
+        case CancelOrder():
+            if command.leg is None:
+                return WriteReply(outcome=Outcome.NOT_SENT, reason="the leg to take back is not named")
+            reply = supers.cancel(command.leg.entry_id, command.leg.name)
+            return _told(reply, command.order_id, OrderState.CANCELLED)
+
+
+def _told(reply: ControlReply, order_id: str, state: OrderState | None = None) -> WriteReply:
+    """Give the answer to a write about a leg; what the list has confirmed is looked at again with its quantities."""
+    seen = state if reply.confirmed else None
+    return WriteReply(outcome=reply.outcome, order_id=order_id, reason=reply.reason, state=seen)
 
 
 def _answer(command: Write, done: Future[WriteReply]) -> WriteAnswered:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import building, day_end, postponing, slicing, steering, underlying
+from workbench.core.engine import building, day_end, postponing, slicing, steering, supers, underlying
 from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
@@ -202,6 +202,14 @@ def _order(turn: Turn, sized: Sized) -> None:
     denied = approve(turn, sized, pieces)
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
+        return
+    limit = slicing.entry_limit(instrument, sized.side, sized.price)
+    bracket = supers.bracket_of(
+        pieces[0].exits, instrument, side=sized.side, price=sized.price, limit=limit, units=sized.units
+    )
+    unfit = supers.why_not(deployment.plan.protection, bracket, side=sized.side, orders=len(pieces))
+    if unfit:
+        turn.decide(wish.subject, deployment.name, "denied", unfit, gate="super_order", direction=wish.direction)
         return
     orders = f" in {len(pieces)} orders" if len(pieces) > 1 else ""
     reason = f"{sized.side.value} {sized.units} {instrument.name} near {sized.price}{orders}"

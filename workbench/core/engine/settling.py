@@ -1,6 +1,6 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from workbench.core.engine import by_hand, orders, postponing, sending, steering
 from workbench.core.engine.turn import Turn
@@ -46,7 +46,14 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     findings = compare_orders(turn.book, snapshot)
     for correlation_id, row in findings.updates:
         named += _fold(turn, turn.book.orders[correlation_id], row)
-    named += _absent(turn, findings, snapshot.taken_at)
+    folded = {correlation_id for correlation_id, _ in findings.updates}
+    for row in snapshot.orders:
+        leg = turn.book.of_row(row) if row.leg is not None else None
+        if leg is not None and leg.ticket.correlation_id not in folded:
+            named += _fold(turn, leg, row)  # its entry has filled by this very look
+    if snapshot.with_legs:
+        turn.desk.legs_seen = turn.now
+    named += _absent(turn, findings, snapshot)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
     named += by_hand.explain(turn, snapshot, findings.foreign)
     unexplained = compare_positions(turn.book, snapshot)
@@ -122,12 +129,15 @@ def _terms(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:
     return [f"{key}: broker's terms are {row.quantity} at {row.price} trigger {row.trigger_price}"]
 
 
-def _absent(turn: Turn, findings: Findings, taken_at: datetime) -> list[str]:
-    """Give up what the broker does not show; an order's age counts to where the look began, not to where it ended."""
+def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> list[str]:
+    """Give up what the broker does not show; an order's age counts to where the look began, not to where it ended.
+
+    Legs of super orders stand in a list of their own, which not every look asks for.
+    """
     named = []
     for order in findings.absent:
-        key = order.ticket.correlation_id
-        if order.state is OrderState.SUBMITTED:
+        key, taken_at = order.ticket.correlation_id, snapshot.taken_at
+        if order.state is OrderState.SUBMITTED or (order.ticket.leg_of and not snapshot.with_legs):
             continue
         looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
         wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S

@@ -181,6 +181,7 @@ class SnapshotTaken:
     positions: tuple[BrokerPosition, ...] = ()
     available_funds: Decimal | None = None
     known: bool = True
+    with_legs: bool = False
     reason: str = ""
 
 
