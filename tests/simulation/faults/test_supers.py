@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import pytest
 
 from tests.simulation.faults.books import book_of, net_at_broker
 from tests.simulation.faults.moments import LOT, MANY, SETTLED_S
-from tests.simulation.faults.rig import FAR, Trading, playing_dhan, trading
+from tests.simulation.faults.rig import Trading, playing_dhan, trading
 from workbench.core.deployment import Deployment
 from workbench.core.messages import AlertAction
 from workbench.core.order import Order, OrderState, Purpose
-from workbench.core.plan import Distance, Exits, Plan, ProtectionRule
+from workbench.core.plan import Distance, Exits, Plan, ProtectionRule, Trail
 from workbench.core.position import Position, Protection
 from workbench.testing.simulator import RunningSimulator
 
@@ -26,7 +27,7 @@ NEAR = Exits(stop=Distance(percent=Decimal(30)), target=Distance(percent=Decimal
 LOW = Exits(stop=Distance(percent=Decimal(1)), target=Distance(percent=Decimal(60)))
 WIDE = Exits(stop=Distance(percent=Decimal(50)), target=Distance(percent=Decimal(100)))
 RESTS = ("TRANSIT", "PENDING", "PART_TRADED", "TRIGGERED")
-Day = Callable[[RunningSimulator], Awaitable[None]]
+Day = Callable[[RunningSimulator], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
@@ -57,7 +58,8 @@ def legs(it: Trading) -> list[OrderState]:
 
 
 def only(it: Trading) -> Position:
-    (position,) = it.engine.book.positions.values()
+    found: list[Position] = list(it.engine.book.positions.values())
+    (position,) = found
     return position
 
 
@@ -212,8 +214,7 @@ def test_r13_legs_that_the_list_does_not_show_are_replaced_by_a_plain_stop(tmp_p
                 "a plain stop",
                 seconds=25,
             )
-            await it.pass_s(3)
-            assert orders(it, Purpose.STOP)[-1].state is OrderState.WORKING
+            await it.until(lambda: orders(it, Purpose.STOP)[-1].state is OrderState.WORKING, "it rests", seconds=12)
             assert any("was never seen at the broker" in text for text in it.alarms)
             sim.clear_faults()
             await it.pass_s(5)
@@ -275,10 +276,32 @@ def test_p1_a_fill_that_came_while_the_process_was_dead_has_its_legs(tmp_path: P
     run(day)
 
 
-def test_a_stop_at_fifty_of_a_far_plan_is_no_super_order_of_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["", "lost_reply", "http_503", "http_429", "reject"])
+def test_r1_a_trailed_stop_leg_stands_at_the_broker_where_our_book_says(tmp_path: Path, kind: str) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        trail = Trail(distance=Distance(percent=Decimal(25)))
+        async with supered(sim, tmp_path, replace(WIDE, trail=trail)) as it:
+            await rests(it)
+            if kind:
+                sim.fault(kind, match="PUT /super/orders", count=2)
+            moved = "a stop that was moved"
+            await it.until(lambda: orders(it, Purpose.STOP)[0].modifications or not it.positions(), moved, seconds=900)
+            await it.pass_s(12)
+            (stop, *_) = orders(it, Purpose.STOP)
+            assert stop.state is OrderState.WORKING
+            (found,) = book_of(sim)["superOrders"]
+            prices = {leg["legName"]: leg["price"] for leg in found["legDetails"]}
+            assert Decimal(repr(prices["STOP_LOSS_LEG"])) == stop.ticket.trigger_price == only(it).stop
+            assert Decimal(repr(prices["TARGET_LEG"])) == only(it).target
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_an_account_that_trades_otherwise_sends_no_super_order(tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with trading(sim, tmp_path) as it:
-            assert FAR.target is not None
             await it.alert(AlertAction.BULLISH)
             await it.pass_s(3)
             assert book_of(sim)["superOrders"] == []

@@ -94,7 +94,8 @@ def test_a_fill_is_covered_by_legs_that_count_once_the_broker_shows_them() -> No
     stop, target = stand.leg(Purpose.STOP), stand.leg(Purpose.TARGET)
     assert (stop.state, stop.ticket.side, stop.ticket.quantity) == (OrderState.UNKNOWN, Side.SELL, 50)
     assert (stop.ticket.trigger_price, target.ticket.price) == (Decimal("105.05"), Decimal("150.05"))
-    assert stand.position.protection is Protection.NONE
+    before = stand.position.protection
+    assert before is Protection.NONE
     assert stand.of(TakeSnapshot)[-1].with_legs
     assert stand.of(TakeSnapshot)[-1].unanswered == ()
     stand.shows(stand.leg_row(Purpose.STOP), stand.leg_row(Purpose.TARGET))
@@ -287,7 +288,7 @@ def test_r1_an_entry_without_an_answer_is_looked_up_and_its_legs_come_with_its_f
     assert stand.of(TakeSnapshot)[-1].unanswered == (entry.correlation_id,)
     legs = [
         stand.row(entry, order_id=f"L{name.value}", correlation_id="", side=Side.SELL, state=OrderState.WORKING,
-                  price=Decimal(0), leg=LegAddress(entry_id=stand.entry_id, name=name))
+                  leg=LegAddress(entry_id=stand.entry_id, name=name))
         for name in (STOP, TARGET)
     ]  # fmt: skip
     stand.snapshot(stand.row(entry, 50, 120), *legs, held={CALL: 50}, with_legs=True)
