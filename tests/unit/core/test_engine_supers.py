@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from tests.unit.core.builders import CALL, Stand, bracket, quote, scalp
+from tests.unit.core.builders import CALL, LIMITS, Stand, bracket, quote, scalp
+from workbench.core.deployment import Limits
 from workbench.core.engine import Engine
 from workbench.core.messages import (
     AlertAction,
@@ -38,8 +40,8 @@ STOP, TARGET, ENTRY = SuperLegName.STOP, SuperLegName.TARGET, SuperLegName.ENTRY
 class SuperStand(Stand):
     """A stand whose entries go as super orders; the broker shows the legs when he is asked."""
 
-    def __init__(self, **plan: Any) -> None:
-        super().__init__(scalp(protection=ProtectionRule.SUPER_ORDER, **plan))
+    def __init__(self, *, limits: Limits = LIMITS, **plan: Any) -> None:
+        super().__init__(scalp(protection=ProtectionRule.SUPER_ORDER, **plan), limits=limits)
 
     def leg(self, purpose: Purpose) -> Order:
         return next(each for each in self.book.orders.values() if each.ticket.purpose is purpose and each.ticket.leg_of)
@@ -316,3 +318,13 @@ def test_an_entry_whose_target_lies_within_its_limit_is_refused_in_words() -> No
     (made,) = [each for each in stand.events if isinstance(each, DecisionMade)]
     assert (made.fate, made.gate) == ("denied", "super_order")
     assert "not beyond the entry's limit" in made.reason
+
+
+def test_r19_an_entry_that_would_be_several_orders_is_refused_in_words() -> None:
+    rich = replace(LIMITS, capital=Decimal(500_000_000), max_daily_loss=Decimal(10_000_000))
+    stand = SuperStand(lots=40, limits=rich)
+    stand.alert(AlertAction.BULLISH)
+    assert stand.tickets() == []
+    (made,) = [each for each in stand.events if isinstance(each, DecisionMade)]
+    assert (made.fate, made.gate) == ("denied", "super_order")
+    assert "is one order" in made.reason

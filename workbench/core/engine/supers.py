@@ -19,7 +19,7 @@ from workbench.core.instrument import Instrument
 from workbench.core.messages import OrderMoved, OrderSubmitted
 from workbench.core.money import ZERO
 from workbench.core.order import Bracket, Order, OrderChange, OrderState, OrderTicket, OrderType, Purpose
-from workbench.core.plan import Exits, ProtectionRule
+from workbench.core.plan import Exits
 from workbench.core.position import Position
 from workbench.core.signal import Side
 
@@ -48,10 +48,8 @@ def bracket_of(
     return Bracket(quantity=units, price=limit, stop_price=laid.stop, target_price=laid.target)
 
 
-def why_not(rule: ProtectionRule, bracket: Bracket | None, *, side: Side, orders: int) -> str:
+def why_not(bracket: Bracket | None, *, side: Side, orders: int) -> str:
     """Say why an entry cannot go as a super order, or ""."""
-    if rule is not ProtectionRule.SUPER_ORDER:
-        return ""
     if orders > 1:
         return f"a super order is one order, and this entry would be {orders}: fewer lots, or another protection"
     if bracket is None:
