@@ -274,7 +274,7 @@ class Book:
                     position,
                     stop=event.stop if event.stop is not None else position.stop,
                     initial_stop=event.stop if event.initial else position.initial_stop,
-                    target=event.target if event.initial else position.target,
+                    target=event.target if event.initial or event.target is not None else position.target,
                     peak=event.peak if event.peak is not None else position.peak,
                     tightened_by=event.by or position.tightened_by,
                 )

@@ -228,9 +228,12 @@ def stop_terms(position: Position, total_quantity: int) -> OrderChange:
     )
 
 
-def leaving_terms(position: Position, quote: Quote | None, total_quantity: int) -> OrderChange:
+def leaving_terms(
+    position: Position, quote: Quote | None, total_quantity: int, *, at_target: bool = True
+) -> OrderChange:
     """Terms that leave now: the target's own price at first, then ever further beyond the best price.
 
+    `at_target` is False where another order rests at the target's price, at which both could fill.
     After a double fill (less than nothing is held) the excess is taken back, on the entry's side.
     Without any quote the stop level or the entry price is the only price known: the widest step is taken at once.
     """
@@ -238,8 +241,8 @@ def leaving_terms(position: Position, quote: Quote | None, total_quantity: int) 
     side = position.side.opposite if excess else position.side
     if instrument.kind is InstrumentKind.SYNTHETIC and position.exit_reason != "target":
         return OrderChange(order_type=OrderType.MARKET, quantity=total_quantity)
-    at_target = position.exit_reason == "target" and position.exit_attempts == 0 and not excess
-    if at_target and position.target is not None:
+    is_first = position.exit_reason == "target" and position.exit_attempts == 0 and not excess
+    if at_target and is_first and position.target is not None:
         return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=position.target)
     if quote is None:
         base = position.stop or position.entry_price

@@ -10,6 +10,9 @@ from workbench.core.book import Book
 from workbench.core.messages import BrokerOrder, SnapshotTaken
 from workbench.core.order import Order, OrderState, Product
 from workbench.core.position import Position, PositionState
+from workbench.core.signal import Side
+
+_UNANSWERED = (OrderState.SUBMITTED, OrderState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,24 @@ class Findings:
     updates: tuple[tuple[str, BrokerOrder], ...]
     absent: tuple[Order, ...]
     foreign: tuple[BrokerOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Net units of one contract, by segment and security id, that are not the same at the broker and in our book."""
+
+    key: tuple[str, str]
+    name: str
+    broker: int
+    ours: int
+
+    @property
+    def excess(self) -> int:
+        """Units that the broker holds beyond our book; our own trades leave it as it is."""
+        return self.broker - self.ours
+
+    def __str__(self) -> str:
+        return f"{self.name}: broker holds {self.broker} units, our book {self.ours}"
 
 
 def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
@@ -41,7 +62,7 @@ def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
     return Findings(updates=tuple(updates), absent=tuple(absent), foreign=tuple(foreign))
 
 
-def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
+def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[Difference, ...]:
     """Name every instrument whose net units differ, after the orders were folded in.
 
     What was left to expire leaves the broker's list when he settles it, which may be before we are told the price or
@@ -69,7 +90,7 @@ def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[str, ...]:
         mine, broker = ours.get(key, 0), theirs.get(key, 0)
         if mine != broker:
             name = names.get(key) or ":".join(key)
-            differences.append(f"{name}: broker holds {broker} units, our book {mine}")
+            differences.append(Difference(key=key, name=name, broker=broker, ours=mine))
     return tuple(differences)
 
 
@@ -79,12 +100,19 @@ def is_holding(position: Position, book: Book) -> bool:
     return position.plan.product is Product.CNC and is_of_another_day
 
 
-def in_flight(book: Book) -> bool:
-    """Something of ours is under way, so a difference may only be a matter of time."""
-    return bool(book.changes_pending) or unanswered(book)
+def in_flight(book: Book, contract: tuple[str, str] | None = None) -> bool:
+    """Something of ours is under way (in that contract), so a difference may only be a matter of time."""
+    waiting = {key for key, order in book.orders.items() if order.state in _UNANSWERED} | book.changes_pending.keys()
+    if contract is None:
+        return bool(waiting)
+    instruments = (book.orders[key].ticket.instrument for key in waiting)
+    return any((each.segment.value, each.security_id) == contract for each in instruments)
 
 
-def unanswered(book: Book) -> bool:
-    """An order of ours may be at the broker and not in his list yet; one that is being changed is listed."""
-    waiting = (OrderState.SUBMITTED, OrderState.UNKNOWN)
-    return any(order.state in waiting for order in book.orders.values())
+def unanswered(book: Book) -> set[tuple[tuple[str, str], Side]]:
+    """Contracts and sides in which an order of ours may be at the broker and not in his list yet.
+
+    One that is being changed is listed.
+    """
+    tickets = (order.ticket for order in book.orders.values() if order.state in _UNANSWERED)
+    return {((each.instrument.segment.value, each.instrument.security_id), each.side) for each in tickets}

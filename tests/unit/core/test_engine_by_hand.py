@@ -25,6 +25,7 @@ from workbench.core.messages import (
     Operator,
     OperatorOrdered,
     OrderUpdated,
+    Outcome,
     TakeSnapshot,
 )
 from workbench.core.order import OrderState
@@ -64,6 +65,17 @@ def trade(price: str, side: Side = Side.SELL, units: int = 50, order_id: str = H
 def held(lots: int = 1) -> Stand:
     stand = Stand(scalp(lots=lots)) if lots > 1 else Stand()
     stand.protected()
+    return stand
+
+
+def two_held() -> Stand:
+    stand = Stand(scalp("ONE"), scalp("TWO"))
+    for name in ("ONE", "TWO"):
+        stand.alert(AlertAction.BULLISH, name, deployment=name)
+        stand.answer(stand.ticket("E"))
+        stand.update(stand.ticket("E"), 50, 120)
+        stand.answer(stand.ticket("S"))
+        stand.update(stand.ticket("S"))
     return stand
 
 
@@ -132,13 +144,7 @@ def test_r23_executions_at_several_prices_are_booked_one_by_one_to_the_paisa() -
 
 
 def test_r23_of_two_positions_the_newest_is_taken_first() -> None:
-    stand = Stand(scalp("ONE"), scalp("TWO"))
-    for name in ("ONE", "TWO"):
-        stand.alert(AlertAction.BULLISH, name, deployment=name)
-        stand.answer(stand.ticket("E"))
-        stand.update(stand.ticket("E"), 50, 120)
-        stand.answer(stand.ticket("S"))
-        stand.update(stand.ticket("S"))
+    stand = two_held()
     stand.snapshot(*rows(stand), his(), trades=(trade("126"),), held={CALL: 50})
     assert [each.state for each in stand.book.positions.values()] == [PositionState.OPEN, PositionState.CLOSED]
 
@@ -190,6 +196,44 @@ def test_r23_an_exit_that_is_chased_asks_for_no_more_once_another_has_sold_it() 
     stand.change(stand.ticket("S"))
     stand.wait(3)
     assert stand.of(CancelOrder), "nothing of it may rest, for nothing is there to be sold"
+
+
+def test_r23_an_entry_that_is_not_answered_does_not_put_off_that_less_is_sold() -> None:
+    stand = Stand(scalp("ONE"), scalp("TWO"))
+    stand.alert(AlertAction.BULLISH, "one", deployment="ONE")
+    entry = stand.ticket("E")
+    stand.answer(entry)
+    stand.update(entry, 50, 120)
+    stand.answer(stand.ticket("S"))
+    stand.update(stand.ticket("S"))
+    stand.alert(AlertAction.BULLISH, "two", deployment="TWO")
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN)
+    stand.snapshot(stand.row(entry, 50, 120), stand.row(stand.ticket("S")), his(), held={CALL: 0})
+    assert [each.correlation_id for each in stand.of(CancelOrder)] == [stand.ticket("S").correlation_id]
+
+
+def test_r23_an_exit_that_is_not_answered_may_be_what_has_sold() -> None:
+    stand = two_held()
+    entries, stops = stand.tickets("E"), stand.tickets("S")
+    stand.update(stops[1], state=OrderState.CANCELLED)
+    assert stand.book.orders[stand.ticket("S").correlation_id].state is OrderState.SUBMITTED
+    seen = [stand.row(each, 50, 120) for each in entries] + [stand.row(stops[0])]
+    stand.snapshot(*seen, his(), held={CALL: 0})
+    assert not stand.of(CancelOrder)
+
+
+def test_r23_what_has_left_since_the_look_began_is_not_sold_once_more() -> None:
+    stand = two_held()
+    first, second = stand.tickets("S")
+    stand.snapshot(*rows(stand), his(), held={CALL: 50})
+    assert [each.correlation_id for each in stand.of(CancelOrder)] == [second.correlation_id]
+    older = rows(stand)
+    stand.update(second, state=OrderState.CANCELLED)
+    stand.update(first, 50, 105)
+    sent = len(stand.tickets())
+    stand.snapshot(*older, his(), held={CALL: 50})
+    stand.wait(3)
+    assert len(stand.tickets()) == sent, "the 50 units that the look shows are those that our own stop has sold"
 
 
 def test_r23_units_that_a_person_adds_are_his_own() -> None:

@@ -109,3 +109,20 @@ def test_a_persons_halt_outlives_the_night_whatever_its_words_are() -> None:
     stand.now = at("09:10:00", date(2022, 6, 16))
     stand.tell(DayBegan(day=date(2022, 6, 16)))
     assert stand.book.halted
+
+
+def test_r24_a_list_that_lags_behind_two_fills_in_turn_freezes_nothing_until_the_last_is_old() -> None:
+    stand = two_in_one_contract()
+    one, two = stand.tickets("S")
+    entries = [stand.row(each, 50, 120) for each in stand.tickets("E")]
+    stand.update(one, 50, 104)
+    filled = stand.row(one, 50, 104)
+    stand.snapshot(*entries, filled, stand.row(two), held={CALL: 100})
+    stand.wait(4)
+    stand.update(two, 50, 104)
+    stand.wait(2)
+    stand.snapshot(*entries, filled, stand.row(two, 50, 104), held={CALL: 50})
+    assert stand.book.frozen == ()
+    stand.wait(4)
+    stand.snapshot(*entries, filled, stand.row(two, 50, 104), held={CALL: 50})
+    assert stand.book.frozen

@@ -328,6 +328,35 @@ def test_a_stop_that_was_trailed_is_not_laid_anew_by_a_later_fill() -> None:
     assert stand.position.stop == 130
 
 
+def test_a_later_fill_moves_the_target_of_a_position_whose_stop_was_trailed() -> None:
+    stand = Stand(scalp(exits=replace(TRAIL, target=Distance(points=Decimal(25))), lots=2))
+    stand.alert(A.BULLISH)
+    entry = stand.ticket("E")
+    stand.update(entry, 50, 120)
+    stand.price(CALL, 125)
+    stand.wait(60)
+    assert stand.position.stop == 115
+    assert stand.position.target == 145
+    stand.update(entry, 100, 121)  # told is the average of both parts
+    assert stand.position.stop == 115
+    assert stand.position.target == 146
+    stand.price(CALL, "145.50")
+    assert stand.position.exit_reason == ""
+
+
+def test_a_later_dearer_fill_tightens_a_trailed_stop_to_what_the_plan_risks() -> None:
+    stand = Stand(scalp(exits=TRAIL, lots=2))
+    stand.alert(A.BULLISH)
+    entry = stand.ticket("E")
+    stand.update(entry, 50, 120)
+    stand.price(CALL, 121)
+    stand.wait(60)
+    assert stand.position.stop == 111
+    stand.update(entry, 100, 130)
+    assert stand.position.stop == 115
+    assert stand.position.was_trailed
+
+
 def test_the_clock_of_the_plan_and_of_the_session_ends_positions() -> None:
     stand = Stand(scalp(exits=replace(bracket(), time=at("10:05:00").time())))
     stand.protected()
@@ -386,6 +415,16 @@ def test_r25_the_daily_loss_latches_and_leaves_everything() -> None:
     stand.alert(A.BEARISH, "b")
     stand.update(stand.ticket("S"), 50, 109)
     assert stand.fates("b")[-1] == "denied"
+
+
+def test_r25_who_leaves_everything_on_a_day_that_its_loss_has_halted_halts_the_next_day_too() -> None:
+    stand = losing()
+    stand.wait(1)
+    stand.tell(OperatorOrdered(command=Operator.FLATTEN, who="page"))
+    stand.update(stand.ticket("S"), 50, 109)
+    stand.now += timedelta(days=1)
+    stand.tell(DayBegan(day=stand.now.date()))
+    assert (stand.book.halted, stand.book.halt_reason) == (True, "everything was left by page")
 
 
 def test_a_halt_by_a_person_does_not_keep_a_losing_position_open_and_outlives_the_day() -> None:

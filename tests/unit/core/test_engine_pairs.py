@@ -324,6 +324,8 @@ def test_a_late_fill_of_the_entry_grows_both() -> None:
     stand.margin()
     stand.rests(stand.ticket("T"))
     stand.update(entry, 100, 120)
+    assert [each.correlation_id for each in stand.of(ModifyOrder)] == [stand.ticket("S").correlation_id]
+    stand.change(stand.ticket("S"))  # only now rests the stop for as much as the target is to leave
     by_order = {each.correlation_id: each.change.quantity for each in stand.of(ModifyOrder)}
     assert by_order == {stand.ticket("S").correlation_id: 100, stand.ticket("T").correlation_id: 100}
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.core.builders import CALL, SCALP, Stand, at, scalp
+from tests.unit.core.builders import CALL, PUT, SCALP, Stand, at, scalp
 from workbench.core.engine import Engine
 from workbench.core.messages import (
     AccountFrozen,
@@ -193,6 +193,18 @@ def test_a_difference_that_passes_freezes_nothing() -> None:
     stand.snapshot(*found, held={CALL: 50})
     stand.snapshot(*found, held={CALL: 0})
     assert not [each for each in stand.events if isinstance(each, AccountFrozen)]
+
+
+def test_r24_a_difference_freezes_though_an_order_in_another_contract_is_under_way() -> None:
+    stand = Stand()
+    stand.entered()
+    entry, stop = stand.row(stand.ticket("E"), 50, 120), stand.ticket("S")
+    for _ in range(4):
+        assert stand.book.orders[stop.correlation_id].state is OrderState.SUBMITTED
+        stand.snapshot(entry, held={CALL: 0, PUT: 75})
+        stand.wait(2)
+    assert [text for text in stand.book.frozen if text.endswith("broker holds 75 units, our book 0")]
+    assert len(stand.book.frozen) == 1, "what the stop under way may explain is not frozen on"
 
 
 def test_r23_what_a_person_sold_by_hand_is_not_sold_again() -> None:

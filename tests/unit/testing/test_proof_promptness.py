@@ -9,9 +9,11 @@ from decimal import Decimal
 
 import pytest
 
+from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument
 from workbench.core.messages import Event, ExitBegan, FillBooked, OrderSubmitted, PositionPlanned, StopMoved
 from workbench.core.order import OrderState, OrderTicket, OrderType, Product, Purpose
+from workbench.core.plan import Trail
 from workbench.core.ports import JournalEntry
 from workbench.core.signal import Direction, Side
 from workbench.testing.proof.day import Day
@@ -85,12 +87,30 @@ class Bench:
     def read(self, *events: Event) -> None:
         self.judge.take(JournalEntry(seq=1, now=NOW, account_id="proof", message=None, events=events))
 
-    def seconds(self, count: int, **prices: int) -> None:
+    def seconds(self, count: int, *, told: bool = True, **prices: int) -> None:
         for _ in range(count):
+            before = self.venue.now
             self.venue.now += timedelta(seconds=1)
             for instrument, name in ((CALL, "call"), (PUT, "put")):
-                self.venue.prices[instrument.key] = Decimal(prices.get(name, 100))
+                price = self.venue.prices[instrument.key] = Decimal(prices.get(name, 100))
+                if told:
+                    self.judge.saw(Quote(instrument.key, before, price, price, price))
             self.judge.second(trades=True)
+
+    def stop(self, units: int, trigger: str) -> Resting:
+        """Let a stop rest at the venue."""
+        ticket = replace(
+            self.venue.orders["V1"].ticket,
+            correlation_id="w2S",
+            purpose=Purpose.STOP,
+            side=Side.SELL,
+            quantity=units,
+            order_type=OrderType.STOP_LIMIT,
+            trigger_price=Decimal(trigger),
+        )
+        order = self.venue.orders["V2"] = Resting(order_id="V2", ticket=ticket, since=NOW, state=OrderState.WORKING)
+        self.venue._by_position[NAME].append(order)
+        return order
 
 
 def test_s6_a_target_that_was_reached_by_what_was_known_is_no_false_reason() -> None:
@@ -138,3 +158,38 @@ def test_an_exit_that_was_lost_with_a_process_is_asked_for_again() -> None:
     bench.judge.again([known])
     with pytest.raises(BrokenPromise, match=r"I5: .* its target is reached"):
         bench.seconds(60, call=112)
+
+
+def trailed(*, told: bool) -> None:
+    """A second of 120 in a minute of 106, and a stop that follows 106."""
+    bench = Bench(CALL)
+    plan = planned(CALL, "40")
+    bench.read(replace(plan, exits=replace(plan.exits, trail=Trail(distance=points(6)))), submitted(CALL))
+    bench.stop(100, "100")
+    bench.seconds(90, call=106)
+    bench.seconds(1, call=120, told=told)
+    bench.seconds(45, call=106)
+
+
+def test_i5_a_trail_follows_the_high_that_was_told() -> None:
+    with pytest.raises(BrokenPromise, match=r"I5: .* does not trail 120"):
+        trailed(told=True)
+
+
+def test_i5_a_high_that_the_line_held_back_moves_no_trail() -> None:
+    trailed(told=False)
+
+
+def test_r16_each_part_that_fills_has_its_seconds_to_be_covered() -> None:
+    bench = Bench(CALL)
+    bench.read(planned(CALL, "40"), submitted(CALL), StopMoved(position_id=NAME, stop=Decimal(90), at=NOW))
+    stop, entry = bench.stop(100, "90"), bench.venue.orders["V1"]
+    bench.seconds(30, call=106)
+    for _ in range(12):
+        entry.filled += 50
+        bench.seconds(1, call=106)
+        stop.ticket = replace(stop.ticket, quantity=entry.filled)
+    entry.filled += 50
+    bench.seconds(7, call=106)
+    with pytest.raises(BrokenPromise, match=r"R16: .* is protected in part for 8 s"):
+        bench.seconds(1, call=106)

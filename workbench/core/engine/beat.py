@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from workbench.core import exits
-from workbench.core.engine import day_end, sending, steering, structures, underlying
+from workbench.core.engine import day_end, sending, siblings, steering, structures, underlying
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
@@ -41,7 +41,9 @@ def on_beat(turn: Turn) -> None:
             steering.steer(turn, position.position_id)
             _warn_of_naked(turn, turn.book.positions[position.position_id])
         elif position.state is PositionState.EXITING:
-            _chase(turn, position)
+            if siblings.is_held_up(turn, position):
+                _leave_otherwise(turn, position)
+            _chase(turn, turn.book.positions[position.position_id])
     day_end.list_overnight(turn)
     _latch_daily_loss(turn)
     _leave_own_daily_loss(turn)
@@ -58,6 +60,20 @@ def _watch(turn: Turn, position: Position, *, new_minute: bool) -> None:
         _trail(turn, position)
     steering.steer(turn, position.position_id)
     _warn_of_naked(turn, turn.book.positions[position.position_id])
+
+
+def _leave_otherwise(turn: Turn, position: Position) -> None:
+    """Leave by the clock or the passed stop what is held up at its target (fault R15)."""
+    reason = exits.due(
+        position.plan.exits,
+        turn.desk.session_of(position.plan.instrument, turn.now.date()),
+        turn.now,
+        turn.config.limits.square_off_at,
+    )
+    if reason:
+        steering.begin_exit(turn, position.position_id, reason)
+    elif position.open_quantity > 0:
+        _passed_stop(turn, position)
 
 
 def _warn_of_naked(turn: Turn, position: Position) -> None:
@@ -173,7 +189,7 @@ def _leave_own_daily_loss(turn: Turn) -> None:
 
 def _look_after_orders(turn: Turn) -> None:
     """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
-    doubtful, exit_unknown = turn.desk.mismatch_since is not None, False
+    doubtful, exit_unknown = bool(turn.desk.mismatches), False
     for order in turn.book.orders.values():
         if not order.state.may_rest:
             continue

@@ -40,13 +40,17 @@ def on_foreign(turn: Turn, seen: BrokerOrder) -> None:
 def touched(turn: Turn, foreign: Iterable[BrokerOrder]) -> set[str]:
     """Keys of instruments that we hold and that an order which is not ours has traded.
 
-    An exit that is chased is changed again and again: that must not put off that it asks for less (fault R23).
+    An exit that is chased is changed again and again: that must not put off that it asks for less (fault R23). Nor must
+    an entry that is not answered and is looked for thirty seconds: only what leaves can explain that units are gone.
     """
-    if unanswered(turn.book):
-        return set()
-    held = _held(turn)
+    held, leaving = _held(turn), unanswered(turn.book)
     traded = {(row.segment, row.security_id) for row in foreign if row.filled_quantity}
-    return {position.plan.instrument.key for key in traded & held.keys() for position in held[key]}
+    return {
+        position.plan.instrument.key
+        for key in traded & held.keys()
+        for position in held[key]
+        if (key, position.side.opposite) not in leaving
+    }
 
 
 def explain(turn: Turn, snapshot: SnapshotTaken, foreign: Sequence[BrokerOrder]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from workbench.core.book import Book
-from workbench.core.engine import postponing
+from workbench.core.engine import postponing, steering
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -54,14 +54,18 @@ def open_day(turn: Turn, day: date) -> None:
     carried += before.armed.values()
     forgotten = postponing.forgotten(turn)
     held = [position for position in before.live_positions() if position.open_quantity]
+    # What was left whole and not closed yet, for the end of another order was never told: that order has expired.
+    left = [position for position in before.live_positions() if position.fills and not position.open_quantity]
     for structure in before.structures.values():
         if any(position.plan.structure == structure.structure_id for position in held):
             carried += _structure_retold(structure)
-    for position in held:
+    for position in (*left, *held):
         carried += _retold(before, position, turn)
     turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
     for event in carried:
         turn.emit(event)
+    for position in left:
+        steering.close(turn, turn.book.positions[position.position_id], position.fills[-1].at)
     for wish in forgotten:
         name = wish.deployment
         turn.decide(wish.subject, name, "denied", "the day is over", gate="withdrawn", direction=wish.direction)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import building, day_end, postponing, slicing, steering, supers, underlying
+from workbench.core.engine import building, day_end, postponing, siblings, slicing, steering, supers, underlying
 from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slice, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
@@ -41,7 +41,7 @@ def on_signal(turn: Turn, signal: SignalRaised) -> None:
     opposite = held is not None and edge is held.plan.direction.opposite
     # An opposite entry leaves by itself, unless the plan ignores it: then the strategy's own exit still counts.
     leaves_by_itself = opposite and deployment.plan.on_opposite is not OnOpposite.IGNORE
-    is_held = held is not None and not held.exit_reason
+    is_held = held is not None and not _is_leaving(turn, held)
     if held is not None and is_held and not leaves_by_itself and exit_called(signal.values, held.plan.direction):
         turn.decide(subject, deployment.name, "exited", "exit signal", direction=held.plan.direction)
         _leave(turn, deployment.name, "signal")
@@ -91,6 +91,11 @@ def _leave(turn: Turn, deployment: str, reason: str) -> None:
     """Leave all that an entry of the deployment became."""
     for position in turn.book.all_of(deployment):
         steering.begin_exit(turn, position.position_id, reason)
+
+
+def _is_leaving(turn: Turn, held: Position) -> bool:
+    """It is being left, and not merely held up at its target."""
+    return bool(held.exit_reason) and not siblings.is_held_up(turn, held)
 
 
 def retry_pending(turn: Turn, deployment: str) -> None:
@@ -290,7 +295,7 @@ def _towards(turn: Turn, wish: Wish) -> None:
     if held.plan.direction is not wish.direction and plan.on_opposite is OnOpposite.IGNORE:
         turn.decide(wish.subject, name, "ignored", "an opposite position is held", direction=wish.direction)
         return
-    is_leaving = bool(held.exit_reason)
+    is_leaving = bool(held.exit_reason) if held.plan.direction is wish.direction else _is_leaving(turn, held)
     if not is_leaving:
         fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE else "exited"
         turn.decide(wish.subject, name, fate, "opposite signal", direction=wish.direction)
@@ -310,7 +315,7 @@ def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Posit
         reason = "nothing is held" if held is None else f"{held.plan.instrument.name} is held, the alert means another"
         turn.decide(alert.alert_id, deployment.name, "nothing_to_exit", reason)
         return
-    if held.exit_reason:
+    if _is_leaving(turn, held):
         turn.decide(alert.alert_id, deployment.name, "ignored", f"leaving already: {held.exit_reason}")
         return
     turn.decide(alert.alert_id, deployment.name, "exited", "exit alert")

@@ -232,8 +232,10 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
             turn.emit(AccountUnfrozen(at=turn.now, who=order.who))
             sending.ask_snapshot(turn, "unfrozen: looking again")
         case Operator.FLATTEN | Operator.CLOSE:
-            if order.command is Operator.FLATTEN and not book.halted:
-                # Who wants to be out of everything does not want a signal a minute later to enter again.
+            is_his = book.halted and book.halted_by != DAILY_LOSS
+            if order.command is Operator.FLATTEN and not is_his:
+                # Who wants to be out of everything does not want a signal a minute later, or on the morning after a
+                # day that its own loss had halted, to enter again.
                 reason = order.reason or f"everything was left by {order.who}"
                 turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=FLATTENED))
             entries.drop_all_pending(turn, "everything was to be left")

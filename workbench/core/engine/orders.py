@@ -325,6 +325,8 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
 def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     """An answer never ends an order: only a row with its quantities does, for the cancel may have crossed a fill."""
     turn.emit(CancelEnded(correlation_id=answer.correlation_id, outcome=answer.outcome, at=turn.now))
+    if answer.outcome is Outcome.NOT_SENT:
+        turn.desk.asks.pop(answer.correlation_id, None)  # the broker was not asked: that needs no longer pause
     if order.state.is_done or answer.throttled:
         return
     if answer.outcome is not Outcome.ACCEPTED or answer.state is OrderState.CANCELLED:

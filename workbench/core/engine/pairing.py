@@ -77,6 +77,8 @@ def _resize(turn: Turn, position: Position, order: Order, units: int) -> None:
     if (order.ticket.quantity, order.ticket.price) == (terms.quantity, terms.price):
         return
     refused = turn.desk.refused.get(order.ticket.correlation_id, 0)
+    if terms.quantity > order.ticket.quantity and not _is_covered(turn, position, units):
+        return  # more of it is offered once the stop rests for as much
     if order.modifications >= CHANGES_AT_MOST or refused >= REFUSED_CHANGES:
         _watch(turn, position, "the broker takes no more changes of it")
         sending.cancel(turn, order)
@@ -94,9 +96,8 @@ def _offer(turn: Turn, position: Position, units: int) -> None:
     if against:
         _watch(turn, position, against)
         return
-    entry, stop = turn.book.resting_entry(position.position_id), turn.book.resting_exit(position.position_id)
-    is_covered = stop is not None and stop.state in AT_BROKER and sending.is_ready(turn, stop)
-    if entry is not None or stop is None or not is_covered or stop.remaining_quantity != units:
+    entry = turn.book.resting_entry(position.position_id)
+    if entry is not None or not _is_covered(turn, position, units):
         return
     quote = turn.desk.quotes.get(position.plan.instrument.key)
     if quote is None or target_reached(position, quote):
@@ -117,6 +118,13 @@ def _offer(turn: Turn, position: Position, units: int) -> None:
         _watch(turn, position, lacking)
         return
     sending.place(turn, position, Purpose.TARGET, terms)
+
+
+def _is_covered(turn: Turn, position: Position, units: int) -> bool:
+    """The stop rests for that many units, and nothing about it is under way."""
+    stop = turn.book.resting_exit(position.position_id)
+    is_there = stop is not None and stop.state in AT_BROKER and sending.is_ready(turn, stop)
+    return stop is not None and is_there and stop.remaining_quantity == units
 
 
 def _unread(wish: str) -> MarginRead:

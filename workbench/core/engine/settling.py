@@ -1,9 +1,10 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from workbench.core.engine import by_hand, orders, postponing, sending, steering
 from workbench.core.engine.turn import Turn
+from workbench.core.instrument import Instrument
 from workbench.core.messages import (
     AccountFrozen,
     BrokerOrder,
@@ -17,7 +18,7 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
-from workbench.core.reconcile import Findings, compare_orders, compare_positions, in_flight, is_holding
+from workbench.core.reconcile import Difference, Findings, compare_orders, compare_positions, in_flight, is_holding
 
 ABSENT_LOOKS = 3
 """Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
@@ -63,15 +64,18 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     # A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and
     # so is what another's order has traded: that is no matter of time.
     sure = known.keys() | by_hand.touched(turn, findings.foreign)
-    turn.desk.broker_holds = {key: units for key, units in short.items() if confirmed or key in sure}
+    real = {each.key for each in confirmed}
+    turn.desk.broker_holds = {
+        instrument.key: units
+        for instrument, units in short.items()
+        if (instrument.segment.value, instrument.security_id) in real or instrument.key in sure
+    }
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled
     if last is None or named or unexplained or last.differences:
-        turn.emit(Reconciled(at=turn.now, differences=(*named, *unexplained)))
-    if confirmed and turn.book.frozen != unexplained:
-        turn.emit(AccountFrozen(differences=unexplained, at=turn.now))
-        turn.tell(Level.ALARM, f"account frozen: {'; '.join(unexplained)}")
+        turn.emit(Reconciled(at=turn.now, differences=(*named, *map(str, unexplained))))
+    _freeze(turn, confirmed)
 
 
 def settle_after_recovery(turn: Turn) -> None:
@@ -163,30 +167,69 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> list[str
     return named
 
 
-def _confirm(turn: Turn, unexplained: tuple[str, ...]) -> bool:
-    """Tell whether a difference is real: it stands, and nothing is under way that could explain it."""
-    desk = turn.desk
-    if not unexplained:
-        desk.mismatch_seen, desk.mismatch_since = (), None
-        return False
-    if turn.book.frozen == unexplained:
-        return True
-    if in_flight(turn.book) or desk.mismatch_seen != unexplained or desk.mismatch_since is None:
-        is_new = desk.mismatch_seen != unexplained
-        desk.mismatch_seen, desk.mismatch_since = unexplained, turn.now
-        if is_new:
-            sending.ask_snapshot(turn, f"confirm: {unexplained[0]}")
-        return False
-    return turn.now - desk.mismatch_since >= timedelta(seconds=CONFIRM_S)
+def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Give the differences that are real: each stands, and nothing under way in its own contract could explain it.
+
+    Nor could a fill of ours that is younger: the broker's list may lag behind it, and behind the next one by as much.
+    """
+    desk, seen, confirmed = turn.desk, {}, []
+    for each in unexplained:
+        excess, since = desk.mismatches.get(each.key, (0, turn.now))
+        since = max(since, _last_traded(turn, each.key, since))
+        if excess != each.excess:
+            since = turn.now
+            sending.ask_snapshot(turn, f"confirm: {each}")
+        elif in_flight(turn.book, each.key):
+            since = turn.now
+        seen[each.key] = each.excess, since
+        if str(each) in turn.book.frozen or turn.now - since >= timedelta(seconds=CONFIRM_S):
+            confirmed.append(each)
+    desk.mismatches = seen
+    return tuple(confirmed)
 
 
-def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[str, int]:
-    """Net units at the broker of the instruments of which he holds less than our book (fault R23)."""
+def _last_traded(turn: Turn, contract: tuple[str, str], earliest: datetime) -> datetime:
+    """Give the moment of our newest fill in a contract, or `earliest` where there is none."""
+    fills = (
+        fill.at
+        for position in turn.book.positions.values()
+        if (position.plan.instrument.segment.value, position.plan.instrument.security_id) == contract
+        for fill in position.fills
+    )
+    return max(fills, default=earliest)
+
+
+def _freeze(turn: Turn, confirmed: tuple[Difference, ...]) -> None:
+    """Freeze the account on what is confirmed; what it was frozen on for another reason stays named."""
+    texts = tuple(map(str, confirmed))
+    if set(texts) <= set(turn.book.frozen):
+        return
+    others = (
+        text
+        for text in turn.book.frozen
+        if not any(text.startswith(f"{each.name}: broker holds") for each in confirmed)
+    )
+    turn.emit(AccountFrozen(differences=(*others, *texts), at=turn.now))
+    turn.tell(Level.ALARM, f"account frozen: {'; '.join(texts)}")
+
+
+def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[Instrument, int]:
+    """Net units at the broker of the instruments of which he holds less than our book (fault R23).
+
+    What has left since the look began is gone from what it shows: else the next exit would ask for it once more.
+    """
     ours = turn.book.net_by_instrument()
     theirs: dict[tuple[str, str], int] = {}
     for row in snapshot.positions:
         key = (row.segment, row.security_id)
         theirs[key] = theirs.get(key, 0) + row.net_quantity
+    for seen in snapshot.orders:
+        order = turn.book.find(seen.order_id, seen.correlation_id)
+        if order is None or order.ticket.purpose is Purpose.ENTRY:
+            continue
+        ticket, since = order.ticket, max(0, order.filled_quantity - seen.filled_quantity)
+        key = (ticket.instrument.segment.value, ticket.instrument.security_id)
+        theirs[key] = theirs.get(key, 0) + ticket.side.sign * since
     short = {}
     for position in turn.book.live_positions():
         if is_holding(position, turn.book):
@@ -194,5 +237,5 @@ def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[str, int]:
         instrument = position.plan.instrument
         key = (instrument.segment.value, instrument.security_id)
         if theirs.get(key, 0) * position.side.sign < ours.get(key, 0) * position.side.sign:
-            short[instrument.key] = theirs.get(key, 0)
+            short[instrument] = theirs.get(key, 0)
     return short

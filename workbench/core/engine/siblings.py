@@ -1,13 +1,15 @@
 """Stop and target that rest beside each other: which of them is taken back, and what waits until it surely is.
 
 Both could fill, so they count as one: whoever leaves by the one takes the other back first (fault R15). An exit does
-not hang on a cancellation that nobody answers, and a position is not closed while something of it may still fill.
+not hang on a cancellation that nobody answers: only at the target's own price is waited for it without a bound, and
+any other reason to leave ends that. A position is not closed while something of it may still fill.
 
 Invariant: of an order that was asked back nothing is believed until the broker shows that it is gone.
 """
 
 from datetime import timedelta
 
+from workbench.core import exits
 from workbench.core.engine import sending
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import ExitBegan, Level
@@ -63,8 +65,8 @@ def withdraw_targets(turn: Turn, position_id: str) -> bool:
 def awaits_target(turn: Turn, position: Position) -> bool:
     """An exit waits until its target is surely gone, so that the two cannot both fill; but not for long (fault R15).
 
-    Where it is the target's own price at which is left, both would fill for sure: then it is waited for as long as it
-    takes, and the stop rests meanwhile.
+    Where it is left for its target and the market stands there, both would fill for sure: then it is waited for as long
+    as that is so and nothing else asks to leave, and the stop rests meanwhile.
     """
     if not withdraw_targets(turn, position.position_id):
         return False
@@ -72,7 +74,16 @@ def awaits_target(turn: Turn, position: Position) -> bool:
     if position.exit_reason == "target" and waited >= timedelta(seconds=LOUD_AFTER_S):
         name = position.plan.instrument.name
         turn.tell_once(Level.ALARM, f"{name} is to be left at its target, and what rests there does not answer")
-    return position.exit_reason == "target" or waited < timedelta(seconds=turn.config.chase_every_s)
+    quote = turn.desk.quotes.get(position.plan.instrument.key)
+    is_there = position.open_quantity > 0 and quote is not None and exits.target_reached(position, quote)
+    is_at_its_price = position.exit_reason == "target" and is_there
+    return is_at_its_price or waited < timedelta(seconds=turn.config.chase_every_s)
+
+
+def is_held_up(turn: Turn, position: Position) -> bool:
+    """It is left for its target, and what rests there may still fill: any other reason to leave takes its place."""
+    is_left_for_it = position.state is PositionState.EXITING and position.exit_reason == "target"
+    return is_left_for_it and position.open_quantity > 0 and bool(turn.book.resting_targets(position.position_id))
 
 
 def awaits_sibling(turn: Turn, position: Position) -> bool:

@@ -8,7 +8,7 @@ Should two fill all the same (or an order that was given up has come back), what
 sold back at once.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from workbench.core import exits
@@ -80,9 +80,12 @@ def begin_exit(turn: Turn, position_id: str, reason: str) -> None:
     """Decide to leave a position; it is pursued until flat. Nothing can refuse this.
 
     An entry that has not filled yet is withdrawn, now or as soon as the broker has named it; what fills of it is left.
+    An exit at the target waits for what rests there: any other reason takes its place.
     """
     position = turn.book.positions[position_id]
-    if not position.is_live or position.state in (PositionState.EXITING, PositionState.EXPIRING):
+    if not position.is_live or position.state is PositionState.EXPIRING:
+        return
+    if position.state is PositionState.EXITING and (reason == "target" or not siblings.is_held_up(turn, position)):
         return
     for sold in sold_beside(turn.book.positions, position):
         begin_exit(turn, sold.position_id, reason)
@@ -126,7 +129,7 @@ def _is_filling(position: Position, resting: Order | None) -> bool:
 
 
 def lay_levels(turn: Turn, position_id: str) -> None:
-    """Lay stop and target around the average entry after an entry fill (not once the stop has been trailed)."""
+    """Lay stop and target around the average entry after an entry fill; a stop that was trailed only tightens."""
     position = turn.book.positions[position_id]
     if position.plan.exits.underlying is not None and position.spot_peak is None:
         watched = exits.spot_levels(position)
@@ -141,14 +144,18 @@ def lay_levels(turn: Turn, position_id: str) -> None:
                 initial=True,
             )
         )
-    if position.was_trailed:
-        return
     laid = exits.levels(
         position.plan.exits,
         position.side,
         position.entry_price.quantize(AVERAGE_PLACES),
         position.plan.instrument.tick,
     )
+    if position.stop is not None and position.was_trailed:
+        # The average has moved with this fill: the target moves with it, and no more is risked than the plan says.
+        stop = position.stop if laid.stop is None else exits.better(position.side, position.stop, laid.stop)
+        if (stop, laid.target) != (position.stop, position.target):
+            turn.emit(StopMoved(position_id=position_id, stop=stop, target=laid.target, at=turn.now))
+        return
     turn.emit(
         StopMoved(
             position_id=position_id,
@@ -173,23 +180,28 @@ def _finished(turn: Turn, position: Position) -> bool:
         turn.emit(EntryFailed(position_id=position.position_id, at=turn.now, reason=reason))
         turn.tell(Level.WARNING, f"entry of {position.plan.instrument.name} came to nothing: {reason}")
     else:
-        gross = position.gross_at(ZERO)
-        charges = charges_so_far(position, turn.config.charges)
-        turn.emit(
-            PositionClosed(
-                position_id=position.position_id,
-                at=turn.now,
-                reason=position.exit_reason or "stop",
-                entry_price=position.entry_price,
-                exit_price=position.exit_price,
-                gross=gross,
-                charges=charges,
-                net=gross - charges,
-            )
-        )
-        turn.tell(Level.INFO, f"closed {position.plan.instrument.name}: Rs {gross - charges:.2f} after charges")
+        close(turn, position, turn.now)
     _forget(turn, position)
     return True
+
+
+def close(turn: Turn, position: Position, at: datetime) -> None:
+    """Book what a position has brought, now that nothing of it is held."""
+    gross = position.gross_at(ZERO)
+    charges = charges_so_far(position, turn.config.charges)
+    turn.emit(
+        PositionClosed(
+            position_id=position.position_id,
+            at=at,
+            reason=position.exit_reason or "stop",
+            entry_price=position.entry_price,
+            exit_price=position.exit_price,
+            gross=gross,
+            charges=charges,
+            net=gross - charges,
+        )
+    )
+    turn.tell(Level.INFO, f"closed {position.plan.instrument.name}: Rs {gross - charges:.2f} after charges")
 
 
 def _forget(turn: Turn, position: Position) -> None:
@@ -269,8 +281,12 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
     terms = exits.stop_terms(position, resting.filled_quantity + units)
     terms = supers.stop_terms(position, resting) if is_leg else terms
     if (resting.ticket.quantity, resting.ticket.trigger_price) != (terms.quantity, terms.trigger_price):
-        is_short = resting.remaining_quantity < units
-        if resting.modifications >= MODIFICATIONS_AT_MOST or (is_short and _refuses_changes(turn, resting)):
+        is_short, is_stuck = resting.remaining_quantity < units, _refuses_changes(turn, resting)
+        is_wrong = resting.ticket.quantity != terms.quantity
+        if is_wrong and is_stuck and not is_short:
+            rests = f"the stop of {position.plan.instrument.name} rests for {resting.remaining_quantity} units"
+            turn.tell_once(Level.ALARM, f"{rests}, {units} are held, and it cannot be changed: it is placed anew")
+        if resting.modifications >= MODIFICATIONS_AT_MOST or (is_wrong and is_stuck):
             # Placed anew as soon as the cancellation is confirmed; until then the old, looser stop rests.
             sending.cancel(turn, resting)
             return
@@ -317,19 +333,23 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
         _stand_back(turn, resting)
         return
     quote = turn.desk.quotes.get(position.plan.instrument.key)
+    is_beside = bool(turn.book.resting_targets(position.position_id))
     if resting is None:
-        sending.place(turn, position, Purpose.EXIT, exits.leaving_terms(position, quote, units))
+        terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
+        sending.place(turn, position, Purpose.EXIT, terms)
     elif resting.ticket.leg_of:
         sending.cancel(turn, resting)  # a leg cannot be moved to the market: it is taken back, and then it is left
         if supers.waits_no_longer(turn, position):
-            sending.place(turn, position, Purpose.EXIT, exits.leaving_terms(position, quote, units))
+            terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
+            sending.place(turn, position, Purpose.EXIT, terms)
     elif sending.is_ready(turn, resting):
         is_excess = position.open_quantity < 0
         is_used_up = resting.modifications >= MODIFICATIONS_AT_MOST or _refuses_changes(turn, resting)
         if is_used_up or (resting.ticket.side is position.side) is not is_excess:
             sending.cancel(turn, resting)
             return
-        terms = exits.leaving_terms(position, quote, resting.filled_quantity + units)
+        total = resting.filled_quantity + units
+        terms = exits.leaving_terms(position, quote, total, at_target=not is_beside)
         sending.change(turn, resting, terms, Purpose.EXIT)
     if position.exit_attempts >= 2:
         text = f"still leaving {name} ({position.exit_reason}), {position.exit_attempts} tries"

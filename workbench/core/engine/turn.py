@@ -170,8 +170,7 @@ class Desk:
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     last_minute: datetime | None = None
     last_snapshot_asked: datetime | None = None
-    mismatch_seen: tuple[str, ...] = ()
-    mismatch_since: datetime | None = None
+    mismatches: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     broker_holds: dict[str, int] = field(default_factory=dict)
     blind: bool = False
     asked_at: dict[str, datetime] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from workbench.core import exits
 from workbench.core.bars import Interval, Quote
-from workbench.core.engine import steering
+from workbench.core.engine import siblings, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.instrument import Segment
 from workbench.core.messages import AlertReceived, SpotLevelsMoved
@@ -33,7 +33,8 @@ def on_spot(turn: Turn, quote: Quote) -> None:
         turn.desk.hours[quote.key] = hour, quote.last
     for position_id in turn.desk.spots.get(quote.key, ()):
         position = turn.book.positions[position_id]
-        if position.spot_peak is None or not steering.is_watched(turn, position):
+        is_followed = steering.is_watched(turn, position) or siblings.is_held_up(turn, position)
+        if position.spot_peak is None or not is_followed:
             continue
         seen = turn.desk.spot_extremes.get(position_id, quote.last)
         turn.desk.spot_extremes[position_id] = exits.better(position.view, seen, quote.last)

@@ -194,7 +194,8 @@ class FillBooked:
 class StopMoved:
     """Stop and target were laid around the entry (`initial`), or the stop was tightened (rupees on the traded price).
 
-    `by` names the rule that tightened it: "trail" or "lock".
+    `by` names the rule that tightened it: "trail" or "lock". A `target` beside a tightened stop is laid anew, for more
+    of the entry has filled.
     """
 
     position_id: str

@@ -9,6 +9,7 @@ were told to the engine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,10 +26,13 @@ from workbench.core.messages import (
     OrderMoved,
     OrderSubmitted,
     Outcome,
+    OvernightListed,
+    PositionCarried,
     QuoteReceived,
     SnapshotTaken,
 )
 from workbench.core.order import OrderState, OrderTicket, Purpose
+from workbench.core.plan import Overnight
 from workbench.core.ports import JournalEntry
 from workbench.core.signal import Side
 from workbench.testing.proof.gatekeeper import Gatekeeper, Held
@@ -70,7 +74,8 @@ class Belief:
     sent: dict[str, tuple[datetime, Purpose]] = field(default_factory=dict)
     looked: list[datetime] = field(default_factory=list)
     named: tuple[str, ...] = ()
-    differs: dict[Key, tuple[tuple[int, int], int]] = field(default_factory=dict)
+    differs: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    contracts: dict[str, Key] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     quotes: dict[str, Quote] = field(default_factory=dict)
     hands: dict[Key, tuple[int, int]] = field(default_factory=dict)
@@ -90,6 +95,8 @@ class Belief:
         is_new_day = any(isinstance(event, DayOpened) for event in entry.events)
         for event in entry.events:
             self._happened(event, entry.now, is_told_again=is_new_day)
+        if not is_new_day:
+            self._stays(entry.events)
 
     def disturbed(self) -> None:
         """The process died: what it had only in memory is looked up again first."""
@@ -149,12 +156,14 @@ class Belief:
         """Keep what is asked and not answered."""
         match event:
             case OrderSubmitted():
+                self.contracts[event.ticket.correlation_id] = key_of(event.ticket.instrument)
                 self.under_way.add(event.ticket.correlation_id)
             case OrderMoved():
                 self.under_way.discard(event.correlation_id)
                 if event.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                     self.under_way.add(event.correlation_id)
             case OrderChangeAsked():
+                self.contracts[f"change of {event.correlation_id}"] = self.contracts[event.correlation_id]
                 self.under_way.add(f"change of {event.correlation_id}")
             case OrderChangeEnded():
                 self.under_way.discard(f"change of {event.correlation_id}")
@@ -199,6 +208,26 @@ class Belief:
         is_right = lots is None or lots * 50 > 4 * FREEZE
         promise(is_right, "R19", f"{event.subject} is refused: {event.reason}")
 
+    def _stays(self, events: Sequence[Event]) -> None:
+        """Who stays over the night as a winner is one when that is decided: by the engine's list, and by told prices.
+
+        A minute is left until the close then; what a price does in it changes no decision.
+        """
+        listed = {
+            stay.position_id: stay.pnl for each in events if isinstance(each, OvernightListed) for stay in each.stays
+        }
+        for name in (each.position_id for each in events if isinstance(each, PositionCarried)):
+            held = self.keeper.told.held[name]
+            quote = self.quotes.get(held.plan.instrument.key)
+            if held.plan.overnight is Overnight.KEEP:
+                continue
+            promise(quote is not None, "I7", f"{name} stays over the night and no price says that it is a winner")
+            sides = () if quote is None else (quote.bid if held.plan.side is Side.BUY else quote.ask, quote.last)
+            price = next((each for each in sides if each > 0), Decimal(0))
+            gross = held.flow + held.plan.side.sign * held.units * price
+            is_winner = gross > 0 and listed.get(name, Decimal(0)) > 0
+            promise(is_winner, "I7", f"{name} is a loser and stays over the night")
+
     # --- what is true -------------------------------------------------------------------------------------------
 
     def _ours(self) -> dict[Key, int]:
@@ -219,13 +248,14 @@ class Belief:
         for key in self.venue.by_hand():
             differs = ours.get(key, 0) != theirs.get(key, 0) and not self.venue.outage
             is_named = any(self._is_about(key, text) for text in self.named)
-            both = theirs.get(key, 0), ours.get(key, 0)
-            # What moves, or what an order that is under way may explain, is not named yet.
-            stood, seconds = self.differs.get(key, (both, 0))
-            stands = differs and not is_named and stood == both and not self.under_way
+            excess = theirs.get(key, 0) - ours.get(key, 0)
+            # What moves, or what an order under way in this contract may explain, is not named yet.
+            stood, seconds = self.differs.get(key, (excess, 0))
+            is_busy = any(self.contracts[each] == key for each in self.under_way)
+            stands = differs and not is_named and stood == excess and not is_busy
             seconds = seconds + 1 if stands else 0
-            self.differs[key] = both, seconds
-            text = f"{key}: broker {both[0]}, journal {both[1]}"
+            self.differs[key] = excess, seconds
+            text = f"{key}: the broker holds {excess} units beyond the journal"
             promise(seconds <= NAMED_WITHIN_S, "R23", f"{text} for {seconds} s and is not named")
 
     def _is_about(self, key: Key, text: str) -> bool:

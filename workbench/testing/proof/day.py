@@ -328,6 +328,7 @@ class Day:
         def on_quote(quote: Quote) -> None:
             if is_mine():
                 self.gates.saw(quote)
+                self.promptness.saw(quote)
                 self.belief.saw(quote)
 
         process = Process(
@@ -431,7 +432,7 @@ class Day:
         promise(not self.process.runner.stopped_because, "I8", f"stopped: {self.process.runner.stopped_because}")
         self.oracle.end(self.book, is_settled=is_settled)
         self._same_as_journal()
-        self.senders.judge(self.disk.read(), restarts=self.oracle.measures.restarts)
+        self.senders.judge(self.disk.read())
 
     def of(self, state: PositionState) -> list[str]:
         """Positions in a state."""

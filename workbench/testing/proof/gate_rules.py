@@ -220,7 +220,7 @@ def _open_premium(keeper: Gatekeeper, entered: Entered) -> str:
     held = Decimal(0)
     for each in keeper.told.held.values():
         if each.is_live and each.units > 0 and each.plan.side is Side.BUY:
-            held += each.plan.reference_price * each.units * Decimal("0.97")  # it may have filled a little cheaper
+            held += each.premium
     return f"Rs {held + own} open, at most {most}" if held + own > most else ""
 
 

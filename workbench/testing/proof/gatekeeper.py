@@ -62,6 +62,7 @@ class Held:
 
     plan: PositionPlanned
     units: int = 0
+    entered: int = 0
     value: Decimal = Decimal(0)
     flow: Decimal = Decimal(0)
     is_live: bool = True
@@ -73,6 +74,11 @@ class Held:
     def entry(self) -> str:
         """The entry that it came of."""
         return self.plan.group or self.plan.position_id
+
+    @property
+    def premium(self) -> Decimal:
+        """Rupees that were paid for what is held now: at the average of its fills."""
+        return self.value / self.entered * self.units if self.entered else Decimal(0)
 
 
 @dataclass(slots=True)
@@ -173,7 +179,7 @@ class Gatekeeper:
             case QuoteReceived():
                 self.saw(message.quote)
             case OperatorOrdered():
-                if message.command is Operator.HALT or (message.command is Operator.FLATTEN and not told.halted):
+                if message.command in (Operator.HALT, Operator.FLATTEN):
                     # What the day's loss has halted ends with the day; a person's halt ends with his word only.
                     told.halted = told.by_person = True
                 elif message.command is Operator.RESUME:
@@ -241,6 +247,7 @@ class Gatekeeper:
                 held.is_live, held.closed_at = True, None
                 held.units += sign * held.plan.side.sign * event.quantity
                 held.flow -= sign * event.quantity * event.price
+                held.entered += event.quantity * is_entry
                 held.value += event.price * event.quantity * is_entry
             case _:
                 return

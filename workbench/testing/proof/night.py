@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core.messages import DayBegan, Operator, OperatorOrdered, SettlementTold
-from workbench.core.plan import Overnight
 from workbench.core.position import PositionState
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.faults import Faults
@@ -67,12 +66,8 @@ class Night(Day):
         """Nothing trades; the process may die; the market opens somewhere else."""
         carried = self.of(PositionState.CARRIED)
         self.carried = len(carried)
-        listed = {each.position_id: each for each in self.book.overnight}
-        promise(set(listed) == set(carried), "I8", "the list of what stays is another than what stays")
-        for position_id in carried:
-            plan = self.book.positions[position_id].plan
-            is_kept = plan.overnight is Overnight.KEEP or listed[position_id].pnl > 0
-            promise(is_kept, "I7", f"{position_id} is a loser and stays over the night")
+        listed = {each.position_id for each in self.book.overnight}
+        promise(listed == set(carried), "I8", "the list of what stays is another than what stays")
         if self.rng.random() < 0.5:
             self.dying = "sent"
             await self.settle()

@@ -233,7 +233,8 @@ class Oracle:
                 f"{each.order_id}: trigger {ticket.trigger_price} lies beyond {distance} from {average}",
             )
             is_plain = plan.exits.trail is None and plan.exits.lock is None
-            away = sign * (ticket.trigger_price - average + sign * distance)
+            # A cheap contract may be worth less than the distance: then its stop rests at one tick.
+            away = sign * (ticket.trigger_price - max(average - sign * distance, TICK))
             promise(
                 not (settled and is_plain) or away <= TICK,
                 "I5",
@@ -266,6 +267,8 @@ class Oracle:
 
     def _covered_by_hand(self, name: str, ours: int, there: int) -> None:
         wrong = ours > max(0, there)
+        if wrong and self.venue.outage:
+            return  # nothing can be seen or taken back now: these seconds do not count
         self.uncovered_hand[name] = self.uncovered_hand.get(name, 0) + 1 if wrong else 0
         late = self.uncovered_hand[name] > HAND_AT_MOST_S
         promise(not late, "R23", f"{ours} units rest to be sold of {there} of {name}")

@@ -74,13 +74,19 @@ class PairOracle(Oracle):
         promise(away <= TICK, "I5", f"the target of {ticket.position_id} is {ticket.price}, not {level}")
 
     def _alone_at_the_target(self, asked: ModifyOrder) -> None:
-        """The stop's order does not go to the price at which the target rests: both would fill."""
+        """Beside a target that rests there, the stop's order does not leave at the target: both would fill."""
         order = self.pairs.orders[asked.order_id]
         name = order.ticket.position_id
         told = None if self.keeper is None else self.keeper.told.held.get(name)
         if told is None or told.exit_reason != "target" or order.ticket.purpose is Purpose.TARGET:
             return
-        promise(not self.pairs.left(name).target_working, "R15", f"{asked.order_id} and the target of {name} leave")
+        resting = [each for each in self.pairs.of(name) if each.ticket.purpose is Purpose.TARGET and each.remaining]
+        market, sign = self.pairs.prices[order.ticket.instrument.key], told.plan.side.sign
+        for target in resting:
+            level = target.ticket.price
+            is_there = sign * (market - level) >= 0 or sign * (asked.change.price - level) >= 0
+            text = f"{asked.order_id} and the target of {name} leave"
+            promise(not target.state.may_rest or not is_there, "R15", text)
 
     def step(self) -> None:
         """Judge what the venue holds: neither of the two more than it alone could leave (I4)."""

@@ -9,11 +9,13 @@ Invariant: the engine is not asked; prices, fills and orders are the venue's, re
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from workbench.core.bars import Quote
 from workbench.core.messages import (
     Event,
     ExitBegan,
@@ -21,6 +23,7 @@ from workbench.core.messages import (
     OperatorOrdered,
     OrderSubmitted,
     PositionPlanned,
+    QuoteReceived,
     StopMoved,
 )
 from workbench.core.messages.inbound import Operator
@@ -52,7 +55,7 @@ class Watched:
     timed: int = 0
     ordered: int = 0
     bare: int = 0
-    short: int = 0
+    short: deque[int] = field(default_factory=lambda: deque(maxlen=SOON_S))
     lossy: int = 0
     minute_high: Decimal | None = None
     last_minute_high: Decimal | None = None
@@ -93,9 +96,17 @@ class Promptness:
     rested: int = 0
     silent: int = 0
     entries: set[str] = field(default_factory=set)
+    told: dict[str, Quote] = field(default_factory=dict)
+
+    def saw(self, quote: Quote) -> None:
+        """Note a quote that was told: what the line held back moves no trail."""
+        if quote.last > 0:
+            self.told[quote.key] = quote
 
     def take(self, entry: JournalEntry) -> None:
         """Read one entry of the journal as it is written."""
+        if isinstance(entry.message, QuoteReceived):
+            self.saw(entry.message.quote)
         for event in entry.events:
             self._happened(event)
             if isinstance(event, ExitBegan):
@@ -140,7 +151,8 @@ class Promptness:
         """The process died, or time was jumped over: what was known is looked up again first."""
         self.rested = self.silent = 0
         for each in self.watched.values():
-            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.short = each.lossy = 0
+            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.lossy = 0
+            each.short.clear()
         # What was only in memory is not in the journal: an order of a person may be lost with it.
         for begun in self.positions.values():
             begun.must_leave = False
@@ -184,7 +196,10 @@ class Promptness:
         watched.low, watched.high = min(watched.low, price), max(watched.high, price)
         if now.second == 0:
             watched.last_minute_high, watched.minute_high = watched.minute_high, None
-        if (now - watched.since).total_seconds() > SOON_S and self.rested:
+        # Prices are told as they were a second before; one that was held back was never told.
+        told = self.told.get(self.positions[position_id].plan.instrument.key)
+        is_told = told is not None and now - told.time <= timedelta(seconds=1)
+        if (now - watched.since).total_seconds() > SOON_S and self.rested and is_told:
             watched.minute_high = price if watched.minute_high is None else max(price, watched.minute_high)
 
     def _left(self, event: ExitBegan) -> None:
@@ -215,9 +230,14 @@ class Promptness:
         promise(watched.bare <= BARE_S, "I5", f"{position_id} without any order for {watched.bare} s in calm weather")
         if begun.reason:
             return
-        is_short = 0 < sum(each.remaining for each in resting) < venue.held(position_id) and venue.faults.delay_s < 1
-        watched.short = watched.short + 1 if is_short else 0
-        promise(watched.short < SOON_S, "R16", f"{position_id} is protected in part for {watched.short} s")
+        covered, held = sum(each.remaining for each in resting), venue.held(position_id)
+        if not 0 < covered < held or venue.faults.delay_s >= 1:
+            watched.short.clear()
+        else:
+            watched.short.append(held)
+        # Each part that fills may need its seconds: what was held all that time is covered.
+        is_late = len(watched.short) == SOON_S and covered < min(watched.short)
+        promise(not is_late, "R16", f"{position_id} is protected in part for {SOON_S} s")
         if begun.plan.side.sign > 0 and resting and resting[-1].ticket.order_type is OrderType.STOP_LIMIT:
             self._trailed(position_id, begun, watched, resting[-1].ticket.trigger_price)
 
@@ -240,10 +260,13 @@ class Promptness:
             promise(seconds <= most, "I5", f"{position_id} is not left for {seconds} s though {text}")
 
     def _loss(self) -> Decimal:
-        """Rupees lost today, what is held at its last price, charges not counted."""
+        """Rupees lost by what the day's book holds, and at its last price, charges not counted.
+
+        What came over the night counts from its entry on, as it does for the limit itself.
+        """
         total = Decimal(0)
         for position_id, begun in self.positions.items():
-            if begun.plan.at.date() == self.venue.now.date():
+            if position_id in self.keeper.told.held:
                 price = self.venue.prices[begun.plan.instrument.key]
                 units = begun.plan.side.sign * self.venue.held(position_id)
                 total += self.venue.value_of(position_id) + units * price

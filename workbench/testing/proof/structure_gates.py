@@ -22,9 +22,6 @@ from workbench.testing.proof.oracle import promise
 
 Rule = Callable[[Gatekeeper, Entered, StructurePlanned], str]
 
-FILLED_CHEAPER = Decimal("0.97")
-"""What is held may have filled a little below the price at which it was planned."""
-
 
 def judge_legs(keeper: Gatekeeper, entered: Entered) -> None:
     """Hold a leg against the rules: the first stands for the whole entry, a later one for itself."""
@@ -144,7 +141,7 @@ def _open_premium(keeper: Gatekeeper, _: Entered, whole: StructurePlanned) -> st
         return ""
     for each in keeper.told.held.values():
         if each.is_live and each.units > 0 and each.plan.side is Side.BUY:
-            total += each.plan.reference_price * each.units * FILLED_CHEAPER
+            total += each.premium
     return f"Rs {total} open, at most {most}" if total > most else ""
 
 

@@ -378,7 +378,7 @@ class StructureJudge:
     def _day_loss(self) -> Decimal:
         total = Decimal(0)
         for name, begun in self.promptness.positions.items():
-            if begun.plan.at.date() == self.venue.now.date():
+            if name in self.keeper.told.held:
                 units = begun.plan.side.sign * self.venue.held(name)
                 total += self.venue.value_of(name) + units * self.venue.prices[begun.plan.instrument.key]
         return -total

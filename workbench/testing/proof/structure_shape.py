@@ -77,7 +77,9 @@ def _strikes(
         found = {Decimal(STRIKE + steps * STEP * (1 if right is Right.CE else -1))}
         # An alert may name the strike of a plan of one option.
         return found if plan.legs else found | {Decimal(STRIKE)}
-    recent = [each for each in venue.chains if timedelta(0) <= leg.at - each.at <= CHAIN_AT_MOST]
+    # All legs are chosen together; the later ones are sent when the earlier have filled.
+    chosen = min(each.at for each in (leg, *others))
+    recent = [each for each in venue.chains if timedelta(0) <= chosen - each.at <= CHAIN_AT_MOST]
     if word == "hedge":
         return _hedges(plan, recent, right, leg)
     near = Decimal(value)

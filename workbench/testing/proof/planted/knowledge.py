@@ -89,7 +89,7 @@ def late_fill_not_believed() -> None:
 def frozen_for_a_moment() -> None:
     """A difference that is only a matter of time freezes the account."""
     replace_with(settling, "CONFIRM_S", 0)
-    replace_with(settling, "in_flight", lambda book: False)
+    replace_with(settling, "in_flight", lambda book, contract: False)
 
 
 @bug("R23")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workbench.core.engine import beat, carrying, settling
+from workbench.core.engine import beat, carrying, postponing, settling
 from workbench.core.messages import AlertReceived, SignalRaised
 from workbench.live.runner import Runner
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
@@ -45,6 +45,13 @@ def nothing_recovered() -> None:
 def under_way_forgotten() -> None:
     """What was under way when the process died stays under way for ever."""
     replace_with(settling, "settle_after_recovery", lambda turn: None)
+
+
+@bug("I9")
+def waiting_entry_forgotten() -> None:
+    """An entry that waits dies with the process, and nothing is said of it, not on the next day either."""
+    replace_with(postponing, "take_up", lambda turn: None)
+    replace_with(postponing, "forgotten", lambda turn: [])
 
 
 @bug("I8")

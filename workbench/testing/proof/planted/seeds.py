@@ -126,6 +126,7 @@ FOUND_AT: dict[str, int] = {
     "unknown_is_rejected": 6,
     "unknown_read_as_flat": 28,
     "unwound_in_silence": 13,
+    "waiting_entry_forgotten": 5,
     "whole_quantity_again": 0,
     "writes_asked_again": 0,
 }
