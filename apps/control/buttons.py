@@ -47,7 +47,9 @@ def _laid_out(button: str, label: str, body: Mapping[str, Any]) -> ButtonCard:
     if not possible:
         told_reason = plain((reason or "the engine gave no reason").replace("_", " "))
         details.append(f":orange[not now: {told_reason}]")
-    if body.get("legs"):
+    if body.get("chosen_at_entry"):
+        details += _chosen_details(body)
+    elif body.get("legs"):
         details += _legs_details(body)
     elif body.get("units"):
         details += _entry_details(body)
@@ -89,6 +91,14 @@ def _legs_details(body: Mapping[str, Any]) -> list[str]:
         *legs,
         f"{'received' if premium > 0 else 'paid'} **{words.rupees(abs(premium))}** · breakeven {points}",
         f"worst loss at expiry {bound}; margin is read at the entry",
+    ]
+
+
+def _chosen_details(body: Mapping[str, Any]) -> list[str]:
+    return [
+        *(plain(each) for each in body["chosen_at_entry"]),
+        "strikes are chosen from the option chain at the entry; premium, **worst loss** and margin are not known "
+        "before, and the engine's limits are asked then",
     ]
 
 

@@ -113,7 +113,7 @@ class DhanVenue:
         ways = self._ways()
         found = token_to_start_with(ways, given_token(self._config.secrets))
         profile = profile_of(ways.wire, found.value)
-        self._take_time(ways.wire.server_time)
+        self._take_time(ways.wire.server_time, at_start=True)
         self._login = Login(client_id=ways.wire.client_id, token=found.value)
         if not profile.has_data:
             raise BrokerUnavailable(
@@ -231,6 +231,11 @@ class DhanVenue:
         else:
             host.start(self._follow_the_clock())
 
+    @property
+    def _token(self) -> str:
+        """The access token of now: that of the start is dead after a day."""
+        return self._login.token if self._keeper is None else self._keeper.token
+
     def _session(self) -> Session | None:
         day = self.clock.now().date()
         return calendar().session(MARKET, day) if calendar().knows(MARKET, day) else None
@@ -245,15 +250,15 @@ class DhanVenue:
             Level.ALARM.value, f"Dhan refuses the access token, no entry is sent until it is renewed: {reason}"
         )
 
-    def _take_time(self, told: ServerTime | None) -> None:
+    def _take_time(self, told: ServerTime | None, *, at_start: bool = False) -> None:
         if told is not None and isinstance(self._clock, TrustedClock):
-            self._clock.hear(told.moment, at=told.at, unsure_s=told.unsure_s)
+            self._clock.hear(told.moment, at=told.at, unsure_s=told.unsure_s, at_start=at_start)
 
     async def _ask_the_time(self) -> None:
         """Ask who we are, for the answer's date: only while this machine's clock is in doubt."""
         wire = self._ways().wire
         try:
-            await asyncio.to_thread(wire.profile, self._login.token)
+            await asyncio.to_thread(wire.profile, self._token)
         except BrokerError as error:
             log.warning("Dhan does not tell his time: %s", error)
         self._take_time(wire.server_time)

@@ -211,7 +211,7 @@ class LiveVenue(DhanVenue):
         listed = checked(
             "instrument master", lambda: master(calendar(), day, folder, is_simulated=is_simulated), Blocks.LIVE
         )
-        return [listed, *self._ask_dhan(self._keeper.token if self._keeper is not None else self._login.token)]
+        return [listed, *self._ask_dhan(self._token)]
 
     def _restrict(self, reason: str) -> None:
         """Refuse to start; but what is open must be watched, so with an open position only entries are refused."""

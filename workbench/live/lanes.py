@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -140,7 +140,7 @@ class OrderLanes:
         self._last_snapshot = time.monotonic()
         self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
         seen = self._with_legs(self._reader.snapshot())
-        return replace(seen, orders=(*seen.orders, *self._looked_up(seen, unanswered))) if seen.known else seen
+        return self._looked_up(seen, unanswered) if seen.known else seen
 
     def _with_legs(self, seen: SnapshotTaken) -> SnapshotTaken:
         """Show the legs of super orders too, once there was one; a list that cannot be read shows none."""
@@ -152,9 +152,14 @@ class OrderLanes:
             log.warning("legs of super orders could not be read: %s", error)
             return replace(seen, with_legs=True)
 
-    def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> Iterator[BrokerOrder]:
-        """Give the unanswered orders that the list does not show and the broker knows by our own id (fault R1)."""
+    def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> SnapshotTaken:
+        """Add the unanswered orders that the list does not show and the broker knows by our own id (fault R1).
+
+        A look-up that fails says nothing: it is named, so that nobody takes it for one that found no order.
+        """
         listed = {row.correlation_id for row in seen.orders}
+        found: list[BrokerOrder] = []
+        failed: list[str] = []
         for correlation_id in unanswered:
             if correlation_id in listed:
                 continue
@@ -162,9 +167,11 @@ class OrderLanes:
                 row = self._reader.order_by_correlation(correlation_id)
             except BrokerUnavailable as error:
                 log.warning("order %s could not be looked up: %s", correlation_id, error)
-                continue  # the list's word stands
+                failed.append(correlation_id)
+                continue
             if row is not None:
-                yield row
+                found.append(row)
+        return replace(seen, orders=(*seen.orders, *found), not_looked_up=tuple(failed))
 
     def _snapshot_of(self, done: Future[SnapshotTaken], command: TakeSnapshot) -> SnapshotTaken:
         error = done.exception()

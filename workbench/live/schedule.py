@@ -1,7 +1,8 @@
 """The calendar of the day on APScheduler: pre-open check, open, last entry, square-off, close, export.
 
 APScheduler 3 knows wall time only, and a practice market runs at another speed and may stand still. So `ClockTrigger`
-maps a market time to the wall time at which it is expected, and a job that wakes too early goes to sleep again.
+maps a market time to the wall time at which it is expected, and a job that wakes too early goes to sleep again. It
+never sleeps long, because the market's clock itself may be put right meanwhile.
 
 Invariant: a point of the day fires once, at or after its market time, never before.
 """
@@ -25,6 +26,9 @@ PRE_OPEN_LEAD = timedelta(minutes=10)
 FLAT_AFTER_SQUARE_OFF = timedelta(minutes=1)
 EXPORT_AFTER_CLOSE = timedelta(seconds=5)
 NAP = timedelta(seconds=1)
+LONGEST_NAP = timedelta(seconds=10)
+"""So long a point sleeps at most: after lost time the market's clock is behind until the broker has told his, and a
+wake-up reckoned by it would come too late by all that was lost."""
 
 Job = Callable[[], Awaitable[None]]
 
@@ -80,7 +84,7 @@ class ClockTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler ships no ty
             return now if previous_fire_time is None else max(now, previous_fire_time + timedelta(milliseconds=1))
         speed = self._speed()
         wait = NAP if speed <= 0 else max(timedelta(milliseconds=10), left / speed)
-        return now + wait
+        return now + min(wait, LONGEST_NAP)
 
     def reached(self) -> bool:
         """Say whether the point is reached, and end the trigger when it is."""

@@ -1,7 +1,7 @@
 """What an entry of several legs would be, before it is made: the legs, their premium, breakevens and worst loss.
 
 Strikes by steps are chosen here as the entry chooses them; strikes by price are known only from the chain, which is
-read at the entry, and so is the margin.
+read at the entry, and so is the margin. Of those only the rules are told, and the entry is possible all the same.
 
 Invariant: nothing is asked of the broker, and what is not known is said and not guessed.
 """
@@ -20,10 +20,13 @@ from workbench.core.leg_rules import Combined, Leg, StrikeKind
 from workbench.core.legs import Refusal, by_strike, expiry_of
 from workbench.core.messages import PlannedLeg
 from workbench.core.money import ZERO
+from workbench.core.plan import Plan
 from workbench.core.signal import Direction, Side
 from workbench.core.structure import level, payoff
 from workbench.live.status import number
 from workbench.live.system import LiveSystem
+
+_BY_THE_ALERT = "a strike is chosen by the alert: no preview"
 
 
 def legs_preview(
@@ -35,10 +38,13 @@ def legs_preview(
     -------
     dict or str
         `legs`, and over all of them `premium` (rupees; below zero it is paid), `breakevens`, `charges` of getting in
-        and out, `worst_loss` at expiry with charges (None: not bounded) and the combined levels, rupees.
+        and out, `worst_loss` at expiry with charges (None: not bounded) and the combined levels, rupees. Where the
+        chain decides: `chosen_at_entry`, a line for each leg, and `units` only.
     """
     legs = deployment.plan.carried_legs()
     try:
+        if any(leg.rule.needs_chain for leg in legs):
+            return _chosen_at_entry(system, deployment, direction, legs)
         planned = _planned(system, deployment, direction, spot)
         if isinstance(planned, str):
             return planned
@@ -61,6 +67,40 @@ def legs_preview(
     }
 
 
+def _chosen_at_entry(
+    system: LiveSystem, deployment: Deployment, direction: Direction, legs: Sequence[Leg]
+) -> dict[str, Any] | str:
+    """Tell by which rules the engine will choose; it asks the chain, the margin and the gates when it is ordered."""
+    plan, listings = deployment.plan, system.runner.engine.config.listings
+    expiry = expiry_of(plan, deployment.symbol, system.now, listings)
+    if isinstance(expiry, Refusal):
+        return expiry.reason
+    lines, total = list[str](), 0
+    for leg in legs:
+        if leg.rule.kind is StrikeKind.GIVEN:
+            return _BY_THE_ALERT
+        right = leg.right.of(direction)
+        lot = next(
+            (each.lot for each in listings.instruments.options(deployment.symbol, expiry) if each.right is right), 0
+        )
+        if not lot:
+            return f"no {right.value} of {deployment.symbol} {expiry} is listed"
+        units = leg.lots * (plan.lots or 0) * lot
+        total += units
+        lines.append(f"{leg.side.value} {units} units of a {right.value}, {_rule_in_words(leg, plan)}")
+    return {
+        "instrument": f"{deployment.symbol} {expiry:%d %b}, chosen from the chain at entry",
+        "chosen_at_entry": lines,
+        "units": total,
+    }
+
+
+def _rule_in_words(leg: Leg, plan: Plan) -> str:
+    if leg.rule.kind is StrikeKind.HEDGE and plan.hedge is not None:
+        return f"its premium nearest {(plan.hedge.premium_ratio * 100).normalize():f} % of the sold one's"
+    return leg.strike.replace("_", " ")
+
+
 def _planned(
     system: LiveSystem, deployment: Deployment, direction: Direction, spot: Decimal
 ) -> Sequence[PlannedLeg] | str:
@@ -70,9 +110,8 @@ def _planned(
     if isinstance(expiry, Refusal):
         return expiry.reason
     for number_, leg in enumerate(plan.carried_legs()):
-        if leg.rule.kind is not StrikeKind.STEPS:
-            by = "by the alert" if leg.rule.kind is StrikeKind.GIVEN else "from the option chain, read at the entry"
-            return f"a strike is chosen {by}: no preview"
+        if leg.rule.kind is StrikeKind.GIVEN:
+            return _BY_THE_ALERT
         chosen = by_strike(
             listings.instruments, deployment.symbol, expiry, leg.right.of(direction), spot=spot,
             steps=int(leg.rule.value),

@@ -2,7 +2,8 @@
 
 A clock that is set by a day in mid-session would close the day, and stops that rest would be taken for expired. So a
 jump is not followed until the broker's time bears it out, as it does after a sleep; until then the last time that was
-sure goes on by the monotonic clock. Two witnesses of three decide: wall, monotonic, broker.
+sure goes on by the monotonic clock. Two witnesses of three decide: wall, monotonic, broker. Where neither of our own
+can be right (a sleep, and a wrong clock besides), and at the very start, the broker's word alone decides.
 
 Invariants: no jump of more than `JUMP_S` is given as time before the broker has told the same; while the wall differs
 from the broker by more than `REFUSED_S` entries wait, and exits and stops go on.
@@ -54,13 +55,14 @@ class TrustedClock:
         self._sure, self._sure_at = wall(), monotonic()
         self._ahead_s = 0.0
         self._jumped_s = 0.0
+        self._last_word: tuple[datetime, float] | None = None
 
     def now(self) -> datetime:
         """Aware time in Asia/Kolkata: the wall's, or while that is not believed the last sure one carried on."""
         with self._lock:
             return self._look().astimezone(IST)
 
-    def hear(self, told: datetime, *, at: float, unsure_s: float = 0.0) -> None:
+    def hear(self, told: datetime, *, at: float, unsure_s: float = 0.0, at_start: bool = False) -> None:
         """Take the broker's word.
 
         Parameters
@@ -71,6 +73,8 @@ class TrustedClock:
             The monotonic second in which it was told.
         unsure_s : float
             By how much it may be wrong.
+        at_start : bool
+            Nothing was done by this clock yet, so that no time is lost or lived twice by taking the broker's.
         """
         with self._lock:
             kept, wall, monotonic = self._look(), self._wall(), self._monotonic()
@@ -79,10 +83,13 @@ class TrustedClock:
             theirs = told + timedelta(seconds=monotonic - at)
             ahead_s, lost_s = (wall - theirs).total_seconds(), (theirs - kept).total_seconds()
             self._ahead_s = math.copysign(max(0.0, abs(ahead_s) - unsure_s), ahead_s)
+            is_said_twice = self._agrees_with_the_last(theirs, monotonic)
+            self._last_word = (theirs, monotonic)
             if not self._is_refused():
                 self._sure, self._sure_at, self._jumped_s = wall, monotonic, 0.0
-            elif self._jumped_s and abs(lost_s) > max(REFUSED_S, abs(ahead_s)):
-                # The machine slept, and woke with a clock that is wrong besides: only his word is near the truth.
+            elif at_start or (
+                self._jumped_s and self._slept_and_woke_wrong(lost_s, ahead_s, is_said_twice=is_said_twice)
+            ):
                 self._sure, self._sure_at = theirs, monotonic
             else:
                 # From here on the monotonic clock carries what has been given so far.
@@ -93,9 +100,9 @@ class TrustedClock:
         """Why the wall is not believed; empty where it is."""
         with self._lock:
             self._look()
-            if self._jumped_s:
-                return f"this machine's clock was set by {self._jumped_s:+.0f} s, or it slept{self._told()}"
-            return f"this machine's clock is wrong{self._told()}" if self._is_refused() else ""
+            if self._is_refused():
+                return f"this machine's clock is wrong{self._told()}"
+            return f"this machine's clock was set by {self._jumped_s:+.0f} s, or it slept" if self._jumped_s else ""
 
     @property
     def warning(self) -> str:
@@ -116,6 +123,20 @@ class TrustedClock:
             return kept
         self._sure, self._sure_at = wall, monotonic
         return wall
+
+    @staticmethod
+    def _slept_and_woke_wrong(lost_s: float, ahead_s: float, *, is_said_twice: bool) -> bool:
+        """Say whether the machine slept and woke with a wrong clock, so that only the broker is near the truth."""
+        if abs(lost_s) > max(REFUSED_S, abs(ahead_s)):
+            return True
+        # The wall is further off than what was lost. One word of the broker might be the wrong one; two are not.
+        return lost_s > REFUSED_S and is_said_twice
+
+    def _agrees_with_the_last(self, theirs: datetime, monotonic: float) -> bool:
+        if self._last_word is None:
+            return False
+        told, at = self._last_word
+        return abs((theirs - told).total_seconds() - (monotonic - at)) <= JUMP_S
 
     def _is_refused(self) -> bool:
         return abs(self._ahead_s) > REFUSED_S

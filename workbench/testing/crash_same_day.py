@@ -66,8 +66,9 @@ class SameDay:
 
     @property
     def ok(self) -> bool:
-        """The days were the same, but for prices after a kill."""
-        return not (self.differences or self.early_differences or self.findings)
+        """The days were the same, but for prices after a kill, and there was something that could have differed."""
+        compared = self.kills and self.held and self.orders and self.fills_before_a_kill
+        return bool(compared) and not (self.differences or self.early_differences or self.findings)
 
     def as_dict(self) -> dict[str, Any]:
         """Give it for JSON."""

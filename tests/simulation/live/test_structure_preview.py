@@ -33,6 +33,7 @@ STRADDLE = {
     "legs": [{"side": "sell", "right": right, "strike": "ATM", "exits": STOP} for right in ("CE", "PE")],
     "on_opposite": "ignore",
 }
+BY_ALERT = {"name": "given", "side": "SELL", "strike": "given", "exits": STOP}
 BY_CHAIN = {"name": "sold", "side": "SELL", "strike": "OTM1", "hedge": {"premium_ratio": "30%"}, "exits": STOP}
 
 
@@ -88,11 +89,32 @@ def test_a_loss_that_nothing_bounds_is_said_to_be_so(tmp_path: Path) -> None:
     assert "not bounded" in " ".join(button_card("BUY_CE", Reply(body)).details)
 
 
+def test_legs_that_the_chain_decides_are_told_by_their_rules_and_can_be_entered(tmp_path: Path) -> None:
+    body = shown(tmp_path, BY_CHAIN, {})
+    assert (body["possible"], body["reason"], body["units"]) == (True, "", 100)
+    assert body["chosen_at_entry"] == [
+        "BUY 50 units of a PE, its premium nearest 30 % of the sold one's",
+        "SELL 50 units of a PE, OTM1",
+    ]
+    card = button_card("BUY_CE", Reply(body))
+    assert card.enabled
+    assert "chosen from the chain at entry" in card.title
+    text = " ".join(card.details)
+    for word in ("SELL 50 units of a PE, OTM1", "are not known before"):
+        assert word in text, text
+
+
+def test_a_strike_by_price_is_told_by_its_price(tmp_path: Path) -> None:
+    body = shown(tmp_path, {"name": "cheap", "strike": "premium_near 40", "exits": STOP}, {})
+    assert body["chosen_at_entry"] == ["BUY 50 units of a CE, premium near 40"]
+
+
 @pytest.mark.parametrize(
     ("mapping", "prices", "reason"),
     [
         (SPREAD, {15700: "100"}, "no quote of NIFTY 16 JUN 15800 CALL yet"),
-        (BY_CHAIN, {15700: "100"}, "from the option chain"),
+        (BY_ALERT, {15700: "100"}, "chosen by the alert"),
+        (BY_ALERT | {"hedge": {"premium_ratio": "30%"}}, {15700: "100"}, "chosen by the alert"),
     ],
 )
 def test_what_is_not_known_is_said_and_the_button_is_off(

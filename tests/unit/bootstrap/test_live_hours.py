@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from workbench.bootstrap.dhan_venue import DhanVenue
 from workbench.bootstrap.live_start import LiveVenue, Permit
+from workbench.bootstrap.paper import PaperVenue
 from workbench.bootstrap.places import Places
 from workbench.bootstrap.venue import Login, Moved
 from workbench.config import Config
@@ -62,7 +64,9 @@ async def _told(beat: Any, state: str) -> None:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_s9_while_the_clock_is_in_doubt_dhan_is_asked_for_his_time(tmp_path: Path, answers: bool) -> None:
+def test_s9_while_the_clock_is_in_doubt_dhan_is_asked_for_his_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
     def reply(_: Received) -> Reply:
         if not answers:
             return Reply(reset=True)
@@ -74,10 +78,28 @@ def test_s9_while_the_clock_is_in_doubt_dhan_is_asked_for_his_time(tmp_path: Pat
         places = replace(Places.dhan(), rest=stub.url, auth=stub.url)
         venue = LiveVenue(CONFIG, tmp_path, Permit(sentence="typed", held=0), places)
         venue.begin()
-        venue._login = Login(client_id="1000000001", token="a-token-of-a-trader")
+        venue._login = Login(client_id="1000000001", token="the-token-of-the-start")
+        monkeypatch.setattr(venue, "_keeper", SimpleNamespace(token="the-token-of-now"))
         clock = venue.clock
         assert isinstance(clock, TrustedClock)
         clock.hear(datetime.now(UTC) - timedelta(hours=1), at=time.monotonic())
         assert clock.doubt
         asyncio.run(venue._ask_the_time())
+        assert {each.headers["access-token"] for each in stub.requests} == {"the-token-of-now"}
     assert bool(clock.doubt) is not answers
+
+
+def test_s9_a_start_with_a_wrong_clock_goes_by_the_time_that_dhan_told_at_the_login(tmp_path: Path) -> None:
+    right = datetime.now(UTC) - timedelta(hours=1)
+    profile = {"dhanClientId": "1000000001", "dataPlan": "Active", "tokenValidity": "30/12/2099 15:30"}
+    secrets = {"dhan_client_id": "1000000001", "dhan_access_token": "a-token-of-a-trader"}
+    with WireStub() as stub:
+        stub.default = lambda _: http(200, profile, extra=f"Date: {format_datetime(right, usegmt=True)}\r\n")
+        places = replace(Places.dhan(), rest=stub.url, auth=stub.url)
+        venue = PaperVenue(Config.model_validate({"secrets": secrets}), tmp_path, places)
+        DhanVenue.begin(venue)
+        venue.log_in()
+    clock = venue.clock
+    assert isinstance(clock, TrustedClock)
+    assert abs((clock.now() - right).total_seconds()) < 30
+    assert "ahead of the broker's" in clock.doubt

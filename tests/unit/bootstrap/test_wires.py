@@ -52,11 +52,33 @@ def test_s9_dhans_answers_tell_his_time_and_those_of_this_machine_do_not(orders_
     assert 0 < told[-1].unsure_s < 5
 
 
-def test_s9_an_answer_without_a_date_tells_no_time() -> None:
+@pytest.mark.parametrize(
+    "date",
+    [
+        "half past nine",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2300",
+        "Fri, 20 Nov 2026 10:00:00 +99999999999999999999999",
+        "Wed, 01 Jan 1000 00:00:00 +2300",
+    ],
+)
+def test_s9_an_answer_whose_date_is_none_tells_no_time_and_is_read_all_the_same(date: str) -> None:
     told: list[ServerTime] = []
     with WireStub() as stub:
-        stub.default = lambda _: http(200, {}, extra="Date: half past nine\r\n")
-        client = DhanClient(stub.url, LOGIN.client_id, LOGIN.token, Endpoint.DATA)
+        stub.default = lambda _: http(200, {"orderId": "7"}, extra=f"Date: {date}\r\n")
+        client = DhanClient(stub.url, LOGIN.client_id, LOGIN.token, Endpoint.ORDERS)
         client.tell_server_time(told.append)
-        client.api.ticker_data({"IDX_I": [13]})
+        assert client.api.cancel_order("7")["data"] == {"orderId": "7"}
     assert told == []
+
+
+@pytest.mark.parametrize("error", [OverflowError("date value out of range"), RuntimeError("the loop has ended")])
+def test_s9_a_witness_that_fails_takes_no_answer_of_an_order_away(error: Exception) -> None:
+    def fails(_: ServerTime) -> None:
+        raise error
+
+    with WireStub() as stub:
+        stub.default = lambda _: http(200, {"orderId": "7"}, extra="Date: Fri, 20 Nov 2026 03:30:00 GMT\r\n")
+        client = DhanClient(stub.url, LOGIN.client_id, LOGIN.token, Endpoint.ORDERS)
+        client.tell_server_time(fails)
+        assert client.api.cancel_order("7")["data"] == {"orderId": "7"}

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
-from tests.unit.core.builders import CALL, Stand
-from workbench.core.engine.settling import ABSENT_LOOKS, EXIT_ABSENT_S
+import pytest
+
+from tests.unit.core.builders import CALL, Stand, scalp
+from workbench.core.engine.settling import ABSENT_LOOKS, ENTRY_ABSENT_S, EXIT_ABSENT_S
 from workbench.core.messages import (
     AlertAction,
+    BrokerOrder,
     BrokerPosition,
     CancelOrder,
     Level,
     Notify,
+    Operator,
+    OperatorOrdered,
     Outcome,
     SnapshotTaken,
     TakeSnapshot,
+    WriteKind,
 )
-from workbench.core.order import OrderState
+from workbench.core.order import OrderState, OrderTicket
 from workbench.core.position import PositionState
 
 A = AlertAction
@@ -81,6 +88,112 @@ def test_r1_an_entry_is_looked_for_every_five_seconds_and_given_up_after_thirty(
     stand.wait(10)
     stand.snapshot()
     assert stand.book.orders[stand.ticket("E").correlation_id].state is OrderState.ABANDONED
+
+
+def test_r1_an_exit_that_the_positions_show_to_have_filled_is_not_sent_once_more() -> None:
+    stand, exit_order, rows = leaving()
+    stand.answer(exit_order, Outcome.UNKNOWN)
+    for _ in range(14):
+        stand.wait(1)
+        stand.snapshot(*rows, held={CALL: 0})
+    assert stand.tickets("X") == [exit_order]
+    assert stand.book.orders[exit_order.correlation_id].state is OrderState.ABANDONED
+    assert len(stand.book.frozen) == 1
+    stand.update(exit_order, 50, 119)
+    stand.wait(2)
+    assert (stand.position.state, stand.position.exit_price) == (PositionState.CLOSED, Decimal(119))
+    assert stand.tickets("X") == [exit_order]
+
+
+def test_r1_a_stop_that_the_positions_show_to_have_filled_is_not_placed_anew() -> None:
+    stand = Stand()
+    stand.entered()
+    first, entry = stand.ticket("S"), stand.row(stand.ticket("E"), 50, 120)
+    stand.answer(first, Outcome.UNKNOWN)
+    for _ in range(14):
+        stand.wait(1)
+        stand.snapshot(entry, held={CALL: 0})
+    assert stand.tickets("S") == [first]
+    stand.update(first, 50, 105)
+    assert (stand.position.state, stand.position.exit_reason) == (PositionState.CLOSED, "stop")
+
+
+def test_r1_the_late_fill_of_an_order_that_was_given_up_leaves_another_position_its_stop() -> None:
+    stand = Stand(scalp("ONE"), scalp("TWO"))
+    for name in ("ONE", "TWO"):
+        stand.alert(A.BULLISH, name, deployment=name)
+        stand.answer(stand.ticket("E"))
+        stand.update(stand.ticket("E"), 50, 120)
+        if name == "ONE":
+            stand.answer(stand.ticket("S"))
+            stand.update(stand.ticket("S"))
+    first, lost = stand.tickets("S")
+    rows = [stand.row(each, 50, 120) for each in stand.tickets("E")] + [stand.row(first)]
+    stand.answer(lost, Outcome.UNKNOWN)
+    for _ in range(9):
+        stand.wait(1)
+        stand.snapshot(*rows, held={CALL: 50})
+    assert stand.tickets("S") == [first, lost]
+    stand.update(lost, 50, 105)
+    stand.wait(2)
+    assert not [each for each in stand.of(CancelOrder) if each.correlation_id == first.correlation_id]
+    assert stand.book.orders[first.correlation_id].remaining_quantity == 50
+
+
+def test_r1_an_entry_that_the_positions_show_to_have_filled_freezes_the_account_when_it_is_given_up() -> None:
+    stand = Stand()
+    stand.alert(A.BULLISH)
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN)
+    while stand.book.orders[stand.ticket("E").correlation_id].state is OrderState.UNKNOWN:
+        assert not stand.book.frozen
+        stand.wait(5)
+        stand.snapshot(held={CALL: 50})
+    assert len(stand.book.frozen) == 1
+    stand.update(stand.ticket("E"), 50, 120)
+    assert stand.ticket("S").quantity == 50, "what has come all the same is protected"
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_r1_a_look_up_that_failed_counts_as_no_look(failed: bool) -> None:
+    stand = Stand()
+    stand.entered()
+    entry, first = stand.row(stand.ticket("E"), 50, 120), stand.ticket("S")
+    stand.answer(first, Outcome.UNKNOWN)
+    seconds = 0
+    while len(stand.tickets("S")) == 1:
+        stand.wait(1)
+        seconds += 1
+        unsure = (first.correlation_id,) if failed else ()
+        stand.snapshot(entry, held={CALL: 50}, not_looked_up=unsure)
+        assert seconds <= ENTRY_ABSENT_S + ABSENT_LOOKS
+    assert seconds == (ENTRY_ABSENT_S + ABSENT_LOOKS - 1 if failed else EXIT_ABSENT_S)
+    assert any("neither be seen nor looked up" in text for text in alarms(stand)) is failed
+
+
+def test_r1_look_ups_that_fail_now_and_then_put_a_lost_stop_off_by_no_more_than_they_are() -> None:
+    stand = Stand()
+    stand.entered()
+    entry, first = stand.row(stand.ticket("E"), 50, 120), stand.ticket("S")
+    stand.answer(first, Outcome.UNKNOWN)
+    for second in range(1, EXIT_ABSENT_S + 1):
+        stand.wait(1)
+        stand.snapshot(entry, held={CALL: 50}, not_looked_up=(first.correlation_id,) if second % 2 else ())
+    assert len(stand.tickets("S")) == 1
+    stand.wait(1)
+    stand.snapshot(entry, held={CALL: 50})
+    assert len(stand.tickets("S")) == 2
+
+
+def leaving() -> tuple[Stand, OrderTicket, list[BrokerOrder]]:
+    """Give a stand whose exit has just been sent, and what the list shows without it."""
+    stand = Stand()
+    stand.protected()
+    entry, stop = stand.ticket("E"), stand.ticket("S")
+    stand.tell(OperatorOrdered(command=Operator.FLATTEN, who="me"))
+    stand.answer(stop, Outcome.REJECTED, WriteKind.MODIFY, reason="it is not open")
+    stand.update(stop, state=OrderState.CANCELLED)
+    stand.wait(3)
+    return stand, stand.ticket("X"), [stand.row(entry, 50, 120), stand.row(stop, state=OrderState.CANCELLED)]
 
 
 def test_a_stop_that_was_given_up_and_comes_back_is_taken_back() -> None:

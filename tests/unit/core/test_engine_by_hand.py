@@ -236,6 +236,37 @@ def test_r23_what_has_left_since_the_look_began_is_not_sold_once_more() -> None:
     assert len(stand.tickets()) == sent, "the 50 units that the look shows are those that our own stop has sold"
 
 
+def test_r23_a_fill_that_the_positions_had_before_the_list_is_taken_off_once() -> None:
+    stand = held(lots=3)
+    stop, entry = stand.ticket("S"), stand.row(stand.ticket("E"), 150, 120)
+
+    def look(at_broker: int) -> None:
+        terms = stand.book.orders[stop.correlation_id].ticket
+        stand.snapshot(entry, stand.row(terms), his(), trades=(trade("125.50"),), held={CALL: at_broker})
+
+    look(100)
+    stand.change(stop)
+    stand.tell(OperatorOrdered(command=Operator.UNFREEZE))
+    stand.tell(OperatorOrdered(command=Operator.CLOSE))
+    stand.change(stop)
+    look(50)
+    stand.update(stop, 50, 118, quantity=100)
+    stand.wait(3)
+    assert stand.position.open_quantity == 50
+    assert not stand.of(CancelOrder), "50 units are held, and the exit that leaves them rests on"
+
+
+def test_r23_an_execution_by_hand_is_booked_while_something_is_under_way_in_another_contract() -> None:
+    stand = Stand(scalp(), scalp("PUTS"))
+    stand.protected()
+    seen = rows(stand)
+    stand.alert(AlertAction.BEARISH, "other", deployment="PUTS")
+    assert stand.ticket("E").instrument == PUT
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN)
+    stand.snapshot(*seen, his(), trades=(trade("125.50"),), held={CALL: 0})
+    assert next(iter(stand.book.positions.values())).state is PositionState.CLOSED
+
+
 def test_r23_units_that_a_person_adds_are_his_own() -> None:
     stand = held()
     sent = len(stand.commands)

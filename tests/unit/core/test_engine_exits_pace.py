@@ -116,6 +116,19 @@ def test_r2_a_throttled_cancellation_is_asked_again() -> None:
     assert len(stand.of(CancelOrder)) == 2
 
 
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.REJECTED])
+def test_r2_a_cancellation_that_is_throttled_again_and_again_needs_no_longer_pause_each_time(outcome: Outcome) -> None:
+    stand = Stand()
+    stand.alert(A.BULLISH)
+    entry = stand.ticket("E")
+    stand.answer(entry)
+    stand.wait(5)
+    for asked in range(1, 6):
+        assert len(stand.of(CancelOrder)) == asked
+        throttle(stand, entry, WriteKind.CANCEL, outcome)
+        stand.wait(2)
+
+
 # --- r13: the naked timer --------------------------------------------------------------------------------------------
 
 

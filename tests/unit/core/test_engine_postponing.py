@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
-from tests.unit.core.builders import CALL, PUT, SPOT, Stand, scalp
+from tests.unit.core.builders import CALL, PUT, SCALP, SPOT, Stand, scalp
 from tests.unit.core.legs_stand import LegsStand
+from workbench.core.codec import decode, encode
 from workbench.core.engine import Engine
 from workbench.core.engine.sending import LONGEST_EXIT_PAUSE_S, LONGEST_PAUSE_S
 from workbench.core.messages import (
@@ -20,9 +22,12 @@ from workbench.core.messages import (
     Level,
     Notify,
     Outcome,
+    SignalRaised,
     WriteKind,
 )
 from workbench.core.order import OrderState, OrderTicket
+from workbench.core.plan import Distance, Exits, Underlying
+from workbench.core.signal import SignalValues
 
 A = AlertAction
 HEDGED = {
@@ -83,6 +88,44 @@ def test_p1_a_reversal_that_is_too_old_after_the_restart_is_refused_loudly() -> 
     leave(stand, stop)
     stand.price(PUT, 118)
     assert stand.tickets("E") == []
+
+
+def test_p1_a_reversal_whose_levels_are_average_ranges_keeps_them_over_the_restart() -> None:
+    plan = Exits(stop=Distance(points=Decimal(15)), underlying=Underlying(stop=Distance(atr=Decimal(2))))
+    stand = Stand(scalp(exits=plan))
+    stand.tell(
+        SignalRaised(
+            deployment=SCALP,
+            bar_time=stand.now - timedelta(minutes=1),
+            known_at=stand.now,
+            values=SignalValues(),
+            previous=None,
+            strategy_hash="h",
+            close=SPOT,
+            atr=Decimal("12.5"),
+        )
+    )
+    stand.protected()
+    stop = stand.ticket("S")
+    stand.alert(A.BEARISH, "b")
+    (noted,) = [each for each in stand.events if isinstance(each, EntryPostponed)]
+    assert noted.atr == Decimal("12.5")
+    die(stand)
+    leave(stand, stop)
+    stand.spot(SPOT)
+    stand.price(PUT, 118)
+    assert stand.fates("b") == ["reversed", "entered"]
+    watched = stand.position.plan.exits.underlying
+    assert watched is not None and watched.stop == Distance(points=Decimal("25.0000"))
+
+
+def test_an_entry_that_was_noted_before_its_ranges_were_is_read() -> None:
+    stand = Stand()
+    stand.engine.quotes.pop(CALL.key)
+    stand.alert(A.BULLISH, "a")
+    body = next(encode(each) for each in stand.events if isinstance(each, EntryPostponed))
+    del body["atr"]
+    assert decode(body).atr is None
 
 
 def test_p1_an_alert_that_waited_for_a_quote_has_its_decision_after_the_restart() -> None:

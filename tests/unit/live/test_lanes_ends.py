@@ -172,7 +172,8 @@ def test_r1_an_order_that_the_list_lags_behind_is_found_by_our_own_id() -> None:
         await asyncio.to_thread(lanes.close)
 
     asyncio.run(run())
-    assert told == [SnapshotTaken(taken_at=NOW, orders=(ROWS["listed"], ROWS["lagging"]))]
+    seen = SnapshotTaken(taken_at=NOW, orders=(ROWS["listed"], ROWS["lagging"]), not_looked_up=("nobody_answers",))
+    assert told == [seen], "a look-up that failed is told apart from one that found no order"
     assert broker.asked_for == ["nobody_answers", "never_there", "lagging"]
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from workbench.core.instrument import Segment
 from workbench.core.session import IST
+from workbench.live import schedule as schedule_module
 from workbench.live.schedule import ClockTrigger, DaySchedule, points_of
+from workbench.live.trusted_clock import TrustedClock
 from workbench.reference import calendar
 
 WALL = datetime(2026, 11, 21, 5, 0, tzinfo=UTC)
@@ -21,8 +23,8 @@ def trigger(market: datetime, speed: float) -> ClockTrigger:
     return ClockTrigger(SQUARE_OFF, lambda: market, lambda: speed)
 
 
-@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 60.0), (60.0, 1.0), (10.0, 6.0)])
-def test_a_market_time_is_mapped_to_the_wall(speed: float, seconds: float) -> None:
+@pytest.mark.parametrize(("speed", "seconds"), [(60.0, 1.0), (10.0, 6.0), (1.0, 10.0)])
+def test_a_market_time_is_mapped_to_the_wall_and_looked_at_every_ten_seconds(speed: float, seconds: float) -> None:
     assert trigger(MARKET, speed).get_next_fire_time(None, WALL) == WALL + timedelta(seconds=seconds)
 
 
@@ -94,7 +96,11 @@ def test_jobs_run_once_in_order_at_the_speed_of_the_market() -> None:
     assert done == ["square_off", "export"]
 
 
-def test_s9_a_point_that_was_to_wake_by_a_clock_that_has_been_set_wakes_all_the_same() -> None:
+def test_s9_a_point_that_was_to_wake_by_a_clock_that_has_been_set_wakes_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Only `rearm` may help: a wall that is set back by an hour makes the longest nap one of an hour.
+    monkeypatch.setattr(schedule_module, "LONGEST_NAP", timedelta(hours=1))
     done: list[str] = []
     session = calendar().session(Segment.NSE_FNO, date(2022, 6, 15))
     assert session is not None
@@ -119,3 +125,31 @@ def test_s9_a_point_that_was_to_wake_by_a_clock_that_has_been_set_wakes_all_the_
 
     asyncio.run(run())
     assert done == ["must_be_flat"]
+
+
+def test_s10_after_a_sleep_a_point_wakes_once_the_broker_has_told_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule_module, "LONGEST_NAP", timedelta(milliseconds=20))
+    session = calendar().session(Segment.NSE_FNO, date(2026, 11, 20))
+    assert session is not None
+    wall, monotonic, done = [session.square_off_start - timedelta(minutes=50)], [100.0], list[datetime]()
+    clock = TrustedClock(lambda: wall[0], lambda: monotonic[0])
+
+    async def see() -> None:
+        done.append(clock.now())
+
+    async def run() -> None:
+        schedule = DaySchedule({"must_be_flat": see}, market_now=clock.now)
+        schedule.start()
+        schedule.plan_day(session)
+        wall[0] += timedelta(minutes=55)  # asleep, and the monotonic clock with it
+        schedule.rearm()
+        await asyncio.sleep(0.05)
+        assert done == []
+        clock.hear(wall[0], at=monotonic[0], unsure_s=0.6)
+        async with asyncio.timeout(30):
+            while not done:
+                await asyncio.sleep(0.01)
+        schedule.stop()
+
+    asyncio.run(run())
+    assert done == [wall[0]]

@@ -35,9 +35,9 @@ class Machine:
     def is_set(self, **by: float) -> None:
         self.wall += timedelta(**by)
 
-    def broker_answers(self, *, wrong_by_s: float = 0.0, unsure_s: float = 0.5) -> None:
+    def broker_answers(self, *, wrong_by_s: float = 0.0, unsure_s: float = 0.5, at_start: bool = False) -> None:
         told = self.truth.astimezone(UTC) + timedelta(seconds=wrong_by_s)
-        self.clock.hear(told, at=self.monotonic, unsure_s=unsure_s)
+        self.clock.hear(told, at=self.monotonic, unsure_s=unsure_s, at_start=at_start)
 
     @property
     def off_s(self) -> float:
@@ -85,6 +85,53 @@ def test_s10_a_machine_that_sleeps_and_wakes_with_a_wrong_clock_goes_by_the_brok
     machine.passes(10)
     assert machine.off_s == 0
     assert "50 s ahead of the broker's" in machine.clock.doubt
+
+
+def test_s10_a_machine_that_wakes_with_a_clock_further_off_than_its_sleep_goes_by_two_words_of_the_broker() -> None:
+    machine = Machine()
+    machine.broker_answers()
+    machine.passes(3600, asleep=True)
+    machine.is_set(hours=2)
+    machine.broker_answers()
+    assert machine.off_s == -3600
+    machine.passes(10)
+    machine.broker_answers()
+    assert abs(machine.off_s) < 1
+    machine.passes(600)
+    machine.broker_answers()
+    assert abs(machine.off_s) < 1
+    assert "7200 s ahead of the broker's" in machine.clock.doubt
+
+
+def test_s10_two_words_of_the_broker_that_differ_move_nothing() -> None:
+    machine = Machine()
+    machine.passes(3600, asleep=True)
+    machine.is_set(hours=2)
+    for wrong_by_s in (0.0, -1500.0, 0.0):
+        machine.broker_answers(wrong_by_s=wrong_by_s)
+        machine.passes(5)
+        assert machine.off_s == -3600
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 30])
+def test_s9_a_start_with_a_wrong_clock_goes_by_the_brokers_and_waits_with_entries(hours: int) -> None:
+    machine = Machine()
+    machine.is_set(hours=hours)
+    machine.clock = TrustedClock(lambda: machine.wall, lambda: machine.monotonic)
+    machine.broker_answers(at_start=True)
+    machine.passes(600)
+    assert abs(machine.off_s) < 1
+    assert f"{abs(hours) * 3600} s {'ahead of' if hours > 0 else 'behind'} the broker's" in machine.clock.doubt
+    machine.is_set(hours=-hours)
+    machine.broker_answers()
+    assert (machine.off_s, machine.clock.doubt) == (0, "")
+
+
+def test_s9_a_start_with_a_right_clock_goes_by_the_machines() -> None:
+    machine = Machine()
+    machine.broker_answers(at_start=True, wrong_by_s=3)
+    machine.passes(600)
+    assert (machine.off_s, machine.clock.doubt) == (0, "")
 
 
 def test_s9_a_small_step_of_the_network_is_followed() -> None:

@@ -33,6 +33,8 @@ from workbench.testing.proof.gate_rules import RULES
 from workbench.testing.proof.gatekeeper import Entered, Gatekeeper, Held
 from workbench.testing.proof.market import CALL, PUT, SECOND_DAY, TICK, at, option
 from workbench.testing.proof.oracle import BrokenPromise, Oracle
+from workbench.testing.proof.pair_judge import LATE_S, OVER_CALM_S, PairOracle
+from workbench.testing.proof.pair_venue import PairVenue
 from workbench.testing.proof.scenario import scenario_of
 from workbench.testing.proof.structure_shape import why_not_wanted
 from workbench.testing.proof.structure_venue import ChainAnswer, ChainVenue
@@ -200,3 +202,45 @@ def test_l1_a_leg_that_waited_for_the_one_before_it_is_judged_by_the_chain_it_wa
     assert "strike 15650" in why_not_wanted(
         venue, plan, leg(15650, Side.SELL, after_s=37), [leg(15600, Side.BUY, after_s=36)]
     )
+
+
+# --- a target that stays when its stop has filled ---------------------------------------------------------------------
+
+
+def left_behind() -> tuple[PairVenue, PairOracle]:
+    venue = PairVenue(random.Random(1), Faults(unknown=0.1), NOW, NOW)
+    entry = submitted(CALL).ticket
+    bought = Resting(order_id="V1", ticket=entry, since=NOW, state=OrderState.FILLED, filled=100)
+    ways = (Purpose.STOP, OrderState.FILLED, 100), (Purpose.TARGET, OrderState.WORKING, 0)
+    sold = [
+        Resting(
+            order_id=f"V-{purpose}",
+            ticket=replace(entry, purpose=purpose, side=Side.SELL),
+            since=NOW,
+            state=state,
+            filled=units,
+        )
+        for purpose, state, units in ways
+    ]
+    venue._by_position[NAME] = [bought, *sold]
+    return venue, PairOracle(venue)
+
+
+def test_r15_an_answer_out_of_foul_weather_may_still_be_awaited_when_it_clears() -> None:
+    venue, judge = left_behind()
+    for _ in range(20):
+        judge.judge_pairs(alarm_now=False, trades=True)
+    venue.faults = Faults()
+    for _ in range(LATE_S):
+        judge.judge_pairs(alarm_now=False, trades=True)
+    with pytest.raises(BrokenPromise, match="rest to leave 0"):
+        judge.judge_pairs(alarm_now=False, trades=True)
+
+
+def test_r15_on_a_day_that_is_calm_from_the_start_it_is_taken_back_soon() -> None:
+    venue, judge = left_behind()
+    venue.faults = Faults()
+    for _ in range(OVER_CALM_S):
+        judge.judge_pairs(alarm_now=False, trades=True)
+    with pytest.raises(BrokenPromise, match="rest to leave 0"):
+        judge.judge_pairs(alarm_now=False, trades=True)

@@ -1,6 +1,7 @@
 """Dhan's clock, as every answer of his tells it in its ``Date`` header.
 
-Invariant: a header that cannot be read is no time; nothing is ever asked for the time alone.
+Invariant: a header that cannot be read, or names an absurd year, is no time and never an error: the answer that carries
+it may be an order's. Nothing is ever asked for the time alone.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+_YEARS = range(2000, 2200)
 _HALF_SECOND = timedelta(milliseconds=500)
 
 
@@ -40,9 +42,12 @@ def server_time(header: str, *, asked_at: float, read_at: float) -> ServerTime |
     """Read a ``Date`` header; None where it names no moment."""
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return None if date.tzinfo is None else ServerTime(date=date, asked_at=asked_at, read_at=read_at)
+    # Far from the ends of the calendar, so that whoever adds to it or takes from it cannot fall off.
+    if date.tzinfo is None or date.year not in _YEARS:
+        return None
+    return ServerTime(date=date, asked_at=asked_at, read_at=read_at)
 
 
 def clock_offset_s(told: ServerTime, wall_now: datetime, monotonic_now: float) -> float:

@@ -258,8 +258,7 @@ class Transport:
             log.warning("%s (%s)", reason, fate.value)
             return Answer(fate=fate, reason=reason, elapsed_s=time.monotonic() - started)
         self._lanes.used_at = time.monotonic()
-        if told is not None and self.on_server_time is not None:
-            self.on_server_time(told)
+        self._tell_time(told)
         document, is_json = _parsed(content)
         return Answer(
             fate=Fate.ANSWERED,
@@ -271,6 +270,15 @@ class Transport:
             elapsed_s=self._lanes.used_at - started,
             retry_after_s=_seconds(response.headers.get("Retry-After", "")),
         )
+
+    def _tell_time(self, told: ServerTime | None) -> None:
+        if told is None or self.on_server_time is None:
+            return
+        try:
+            self.on_server_time(told)
+        except (ArithmeticError, ValueError, RuntimeError) as error:
+            # What the answer says of an order must not be lost to whoever only reads its time.
+            log.warning("nobody could take the time of an answer: %s", error)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._lanes, "session", None)

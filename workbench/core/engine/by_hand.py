@@ -53,12 +53,27 @@ def touched(turn: Turn, foreign: Iterable[BrokerOrder]) -> set[str]:
     }
 
 
+def unbooked(turn: Turn, foreign: Iterable[BrokerOrder]) -> dict[Key, int]:
+    """Net units that orders which are not ours have traded today, by contract, without what is booked of them."""
+    net: dict[Key, int] = {}
+    for row in foreign:
+        key = (row.segment, row.security_id)
+        net[key] = net.get(key, 0) + row.side.sign * row.filled_quantity
+    for position in turn.book.positions.values():
+        instrument = position.plan.instrument
+        key = (instrument.segment.value, instrument.security_id)
+        for fill in position.fills:
+            if fill.correlation_id.startswith(BY_HAND) and fill.at.date() == turn.day:
+                net[key] = net.get(key, 0) + position.side.sign * fill.quantity
+    return net
+
+
 def explain(turn: Turn, snapshot: SnapshotTaken, foreign: Sequence[BrokerOrder]) -> list[str]:
     """Book what was left by hand, where foreign executions explain all that is gone; each is named.
 
-    While something of ours is under way nothing is judged: an execution of it might look like another's.
+    While something of ours is under way in that contract nothing is judged: its execution might look like another's.
     """
-    if not foreign or in_flight(turn.book):
+    if not foreign:
         return []
     numbers = {row.order_id for row in foreign}
     theirs: dict[Key, int] = {}
@@ -66,6 +81,8 @@ def explain(turn: Turn, snapshot: SnapshotTaken, foreign: Sequence[BrokerOrder])
         theirs[row.segment, row.security_id] = theirs.get((row.segment, row.security_id), 0) + row.net_quantity
     named: list[str] = []
     for key, positions in _held(turn).items():
+        if in_flight(turn.book, key):
+            continue
         trades = [each for each in snapshot.trades if (each.segment, each.security_id) == key]
         fresh = _fresh(positions, [each for each in trades if each.order_id in numbers], turn)
         if fresh and sum(units for _, units, _ in fresh) == _gone(turn, key, theirs.get(key, 0)):

@@ -67,8 +67,8 @@ class Engine:
 
     Notes
     -----
-    The same events and messages with the same `now` give the same decisions. State changes by events only; what else
-    the engine holds (quotes, waiting wishes) may be lost in a crash without harm.
+    The same events and messages with the same `now` give the same decisions. State changes by events only, and a wish
+    that waits stands in them too; what else the engine holds (quotes, pauses) may be lost in a crash without harm.
     """
 
     def __init__(self, config: EngineConfig) -> None:

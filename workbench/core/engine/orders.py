@@ -170,10 +170,7 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
             reference_price=_reference(turn, ticket.purpose, ticket.position_id),
         )
     )
-    held = turn.desk.broker_holds
-    if ticket.instrument.key in held:
-        # What he holds was seen before this fill; without it another exit would sell what is gone (fault R23).
-        held[ticket.instrument.key] += ticket.side.sign * fresh
+    _hold_less(turn, order, fresh)
     if not position.is_live:
         _came_back(turn, position)
     if ticket.purpose is Purpose.ENTRY:
@@ -189,6 +186,25 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
     siblings.warn_of_excess(turn, position)
+
+
+def _hold_less(turn: Turn, order: Order, fresh: int) -> None:
+    """Take a fill of ours off what the broker was seen to hold, or another exit would sell what is gone (fault R23).
+
+    Units that were missing in that look already, and that nobody else has traded, are this fill: his positions had it
+    before his list of orders did. An order that was given up explains all that was missing.
+    """
+    instrument, sign = order.ticket.instrument, order.ticket.side.sign
+    held, contract = turn.desk.broker_holds, (instrument.segment.value, instrument.security_id)
+    if instrument.key not in held:
+        return
+    before = turn.book.net_by_instrument().get(contract, 0) - sign * fresh
+    missing = sign * (held[instrument.key] - before)
+    if order.state is not OrderState.ABANDONED:
+        missing -= max(0, sign * turn.desk.gone.get(contract, 0))
+    if missing > 0:
+        sending.ask_snapshot(turn, f"{instrument.name}: a fill that the positions may have shown before")
+    held[instrument.key] += sign * max(0, fresh - max(0, missing))
 
 
 def _rounding(average: Decimal) -> Decimal:
@@ -325,8 +341,9 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
 def _cancelled(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     """An answer never ends an order: only a row with its quantities does, for the cancel may have crossed a fill."""
     turn.emit(CancelEnded(correlation_id=answer.correlation_id, outcome=answer.outcome, at=turn.now))
-    if answer.outcome is Outcome.NOT_SENT:
-        turn.desk.asks.pop(answer.correlation_id, None)  # the broker was not asked: that needs no longer pause
+    if answer.outcome is Outcome.NOT_SENT or answer.throttled:
+        # The broker was not asked, or did not hear it for our pace: neither needs a longer pause each time.
+        turn.desk.asks.pop(answer.correlation_id, None)
     if order.state.is_done or answer.throttled:
         return
     if answer.outcome is not Outcome.ACCEPTED or answer.state is OrderState.CANCELLED:

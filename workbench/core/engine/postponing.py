@@ -33,6 +33,7 @@ def note(turn: Turn, pending: Pending) -> None:
             price=wish.price,
             strike=strike,
             right=right,
+            atr=turn.desk.atr.get(wish.deployment.name),
         )
     )
 
@@ -56,6 +57,8 @@ def take_up(turn: Turn) -> None:
             price=noted.price,
             given=given,
         )
+        if noted.atr is not None:
+            turn.desk.atr[noted.deployment] = noted.atr
         turn.desk.pending[noted.deployment] = Pending(wish, noted.until, noted.waits_for)
         text = f"{noted.subject} of {noted.deployment} waits on for {noted.waits_for} after the restart"
         turn.tell(Level.WARNING, text)

@@ -1,5 +1,6 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from workbench.core.engine import by_hand, orders, postponing, sending, steering
@@ -54,28 +55,21 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
             named += _fold(turn, leg, row)  # its entry has filled by this very look
     if snapshot.with_legs:
         turn.desk.legs_seen = turn.now
-    named += _absent(turn, findings, snapshot)
+    absent, given_up = _absent(turn, findings, snapshot)
+    named += absent
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
     named += by_hand.explain(turn, snapshot, findings.foreign)
     unexplained = compare_positions(turn.book, snapshot)
     confirmed = _confirm(turn, unexplained)
+    filled_unseen = tuple(each for each in unexplained if _is_of(each, given_up) and each not in confirmed)
     turn.desk.blind = False
-    short, known = _short(turn, snapshot), turn.desk.broker_holds
-    # A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and
-    # so is what another's order has traded: that is no matter of time.
-    sure = known.keys() | by_hand.touched(turn, findings.foreign)
-    real = {each.key for each in confirmed}
-    turn.desk.broker_holds = {
-        instrument.key: units
-        for instrument, units in short.items()
-        if (instrument.segment.value, instrument.security_id) in real or instrument.key in sure
-    }
+    _hold_back(turn, snapshot, findings.foreign, confirmed=confirmed, filled_unseen=filled_unseen)
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled
     if last is None or named or unexplained or last.differences:
         turn.emit(Reconciled(at=turn.now, differences=(*named, *map(str, unexplained))))
-    _freeze(turn, confirmed)
+    _freeze(turn, (*confirmed, *filled_unseen))
 
 
 def settle_after_recovery(turn: Turn) -> None:
@@ -133,19 +127,31 @@ def _terms(turn: Turn, order: Order, row: BrokerOrder) -> list[str]:
     return [f"{key}: broker's terms are {row.quantity} at {row.price} trigger {row.trigger_price}"]
 
 
-def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> list[str]:
+def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[list[str], list[Order]]:
     """Give up what the broker does not show; an order's age counts to where the look began, not to where it ended.
 
     Legs of super orders stand in a list of their own, which not every look asks for.
+
+    Returns
+    -------
+    tuple of list of str and list of Order
+        What is to be named, and the orders that were given up in this look.
     """
-    named = []
+    named, given_up = [], []
     for order in findings.absent:
-        key, taken_at = order.ticket.correlation_id, snapshot.taken_at
+        key = order.ticket.correlation_id
         if order.state is OrderState.SUBMITTED or (order.ticket.leg_of and not snapshot.with_legs):
             continue
-        looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
+        age = snapshot.taken_at - turn.book.submitted_at.get(key, turn.now)
         wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S
-        is_old = taken_at - turn.book.submitted_at.get(key, turn.now) >= timedelta(seconds=wait)
+        is_old = age >= timedelta(seconds=wait)
+        if key in snapshot.not_looked_up and age < timedelta(seconds=ENTRY_ABSENT_S):
+            # The list may lag, and nobody could say whether the broker knows it: no look, but not waited for for ever.
+            named.append(f"{key}: {order.state.value}, not in the list, and its look-up by id failed")
+            if is_old:
+                turn.tell_once(Level.ALARM, f"order {key} can neither be seen nor looked up at the broker: look it up")
+            continue
+        looks = turn.desk.looks[key] = turn.desk.looks.get(key, 0) + 1
         if order.state is not OrderState.UNKNOWN:
             # It was taken, so it may still fill: nothing takes its place before a person has looked.
             if looks >= ABSENT_LOOKS and is_old:
@@ -164,7 +170,18 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> list[str
                 )
             )
             turn.tell(Level.ALARM, f"order {key} was never seen at the broker and is given up; watched for a late fill")
-    return named
+            given_up.append(order)
+    return named, given_up
+
+
+def _is_of(difference: Difference, orders: Sequence[Order]) -> bool:
+    """One of these orders may have made the difference: the positions tell what the list of orders does not yet."""
+    tickets = (order.ticket for order in orders)
+    return any(
+        (each.instrument.segment.value, each.instrument.security_id) == difference.key
+        and each.side.sign * difference.excess > 0
+        for each in tickets
+    )
 
 
 def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Difference, ...]:
@@ -211,6 +228,36 @@ def _freeze(turn: Turn, confirmed: tuple[Difference, ...]) -> None:
     )
     turn.emit(AccountFrozen(differences=(*others, *texts), at=turn.now))
     turn.tell(Level.ALARM, f"account frozen: {'; '.join(texts)}")
+
+
+def _hold_back(
+    turn: Turn,
+    snapshot: SnapshotTaken,
+    foreign: Sequence[BrokerOrder],
+    *,
+    confirmed: Sequence[Difference],
+    filled_unseen: Sequence[Difference],
+) -> None:
+    """Keep what the broker surely holds less than our book: no exit asks for more (fault R23).
+
+    A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and so
+    is what another's order has traded: that is no matter of time. Nor is what is missing where an order was given up:
+    it may have filled, and what takes its place must not sell that once more (fault R1).
+    """
+    desk, ours = turn.desk, turn.book.net_by_instrument()
+    sure = desk.broker_holds.keys() | by_hand.touched(turn, foreign)
+    real, lost = {each.key for each in confirmed}, {each.key for each in filled_unseen}
+    taken, known = by_hand.unbooked(turn, foreign), desk.gone
+    desk.broker_holds, desk.gone = {}, {}
+    for instrument, units in _short(turn, snapshot).items():
+        key = (instrument.segment.value, instrument.security_id)
+        if key not in real | lost and instrument.key not in sure:
+            continue
+        excess = units - ours.get(key, 0)
+        sign = 1 if excess > 0 else -1
+        without_us = max(0, sign * known.get(key, 0), sign * taken.get(key, 0))
+        desk.broker_holds[instrument.key] = units
+        desk.gone[key] = excess if key in real else sign * min(abs(excess), without_us)
 
 
 def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[Instrument, int]:

@@ -146,9 +146,10 @@ class Desk:
     """What the engine holds between turns: the book, and what may be lost in a crash without harm.
 
     `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
-    (fault R23). `blind` holds exits back after a restart with frozen books until the broker was read. `asked_at` is
-    when a cancellation or change of an order was asked or refused last, `asks` how often a cancellation was asked while
-    the order stood in that state, `told` what a person was told once.
+    (fault R23); `gone` is, by contract and signed, how much of what is missing another has traded. `blind` holds exits
+    back after a restart with frozen books until the broker was read. `asked_at` is when a cancellation or change of an
+    order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
+    `told` what a person was told once.
     `throttled` is when a wish about a position was last refused for its pace, `refused` counts refused changes of an
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
@@ -172,6 +173,7 @@ class Desk:
     last_snapshot_asked: datetime | None = None
     mismatches: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     broker_holds: dict[str, int] = field(default_factory=dict)
+    gone: dict[tuple[str, str], int] = field(default_factory=dict)
     blind: bool = False
     asked_at: dict[str, datetime] = field(default_factory=dict)
     asks: dict[str, tuple[OrderState, int]] = field(default_factory=dict)

@@ -60,6 +60,8 @@ class EntryPostponed:
         Seconds that it may be old.
     strike, right
         Of the contract, where the alert names it.
+    atr : Decimal or None
+        Average true range of the signal's bars, rupees, by which a plan may lay its levels.
     """
 
     subject: str
@@ -74,6 +76,7 @@ class EntryPostponed:
     price: Decimal | None = None
     strike: Decimal | None = None
     right: Right | None = None
+    atr: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

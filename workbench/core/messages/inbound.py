@@ -172,7 +172,8 @@ class ClosedByHand:
 class SnapshotTaken:
     """The broker's whole truth at one moment, for reconciliation.
 
-    `known` is False where a part could not be read: unknown is never flat.
+    `known` is False where a part could not be read: unknown is never flat. `not_looked_up` are correlation ids of
+    unanswered orders that the list does not show and whose look-up by id failed: nothing is known of them.
     """
 
     taken_at: datetime
@@ -183,6 +184,7 @@ class SnapshotTaken:
     known: bool = True
     with_legs: bool = False
     reason: str = ""
+    not_looked_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The hunt for planted bugs: each in a process of its own, first by the seed that has found it before, then by others.
 
-Invariant: a bug counts as found only by a seed that the clean code passes, and never by a run that broke.
+Invariant: a bug counts as found only by a seed that the clean code passes, and never by a run that broke: a plant that
+does not fit production any more raises where it should lie.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from workbench.testing.proof.planted.catalogue import BUGS
 from workbench.testing.proof.planted.seeds import FOUND_AT
+from workbench.testing.proof.run import BROKE
 
 PATIENCE_S = 900.0
 CLEAN = "-"
@@ -103,5 +105,6 @@ def _first_failure(name: str, seeds: Sequence[int]) -> tuple[int | None, str]:
     try:
         told = json.loads(done.stdout)
     except ValueError:
-        return None, f"the run itself broke: {done.stderr.strip()[-300:]}"
-    return told["seed"], str(told["says"])[:300]
+        return None, f"{BROKE}{done.stderr.strip()[-300:]}"
+    seed, says = told["seed"], str(told["says"])[:300]
+    return (None, f"seed {seed}: {says}") if says.startswith(BROKE) else (seed, says)

@@ -25,6 +25,10 @@ from workbench.testing.proof.venue import Asked, key_of
 OVER_CALM_S = 12
 """Seconds of calm weather in which the one is taken back after the other has filled: told, asked and done late."""
 
+LATE_S = 25
+"""Seconds after foul weather in which an answer of it may still be awaited: what it was asked about is not asked again
+before it has come."""
+
 EXCESS_CALM_S = 20
 OFFERED_S = 30
 """Seconds of calm weather in which a target comes to rest: the stop first, then the question, then the order."""
@@ -45,6 +49,7 @@ class PairOracle(Oracle):
         self.over: Counter[str] = Counter()
         self.excess: Counter[str] = Counter()
         self.bare_of_target: Counter[str] = Counter()
+        self.calm_for = LATE_S
         self.loud: set[str] = set()
         self.watched: set[str] = set()
 
@@ -105,7 +110,8 @@ class PairOracle(Oracle):
 
     def judge_pairs(self, *, alarm_now: bool, trades: bool) -> None:
         """Judge once a market second what needs time."""
-        is_calm = self.pairs.faults.is_calm
+        self.calm_for = self.calm_for + 1 if self.pairs.faults.is_calm else 0
+        is_calm = self.calm_for > LATE_S
         for position_id in self.pairs.position_ids():
             held, left = self.pairs.held(position_id), self.pairs.left(position_id)
             if not trades or self._by_hand(position_id):

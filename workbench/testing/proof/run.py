@@ -1,4 +1,8 @@
-"""Running seeds: one day each, a failure told with its seed."""
+"""Running seeds: one day each, a failure told with its seed.
+
+Invariant: what a judge has found and what merely broke on the way are told apart. An engine that raises freezes itself,
+and what then goes wrong says nothing of the judges.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,17 @@ import random
 
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.night import Night
+from workbench.testing.proof.oracle import BrokenPromise
 from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, with_pairs
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
 from workbench.testing.proof.structure_day import LegsDay, LegsNight
 from workbench.testing.proof.walls import judge_walls, judge_written, listened
+
+BROKE = "the run itself broke: "
+"""Begins a failure that no judge has found: something raised, in the engine or beside it."""
+
+_ENGINE_FAULT = "engine fault on "
 
 
 def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
@@ -33,8 +43,11 @@ def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) 
             judge_walls(random.Random(f"walls {seed}"))
             asyncio.run(day.run())
             judge_written(day.disk.entries, day.notices.texts, logged.getvalue())
-        except Exception as error:  # noqa: BLE001 - a planted bug may break anything, and that too is a finding
-            failure = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - a planted bug may break anything, and that is told
+            failure = str(error) if isinstance(error, BrokenPromise) else f"{BROKE}{type(error).__name__}: {error}"
+    fault = next((text for text in day.notices.texts if _ENGINE_FAULT in text), "")
+    if fault:
+        failure = f"{BROKE}{fault}"
     if log is not None:
         log.extend(day.log)
     measures = day.measures
