@@ -18,6 +18,8 @@ from workbench.core.messages import (
     OperatorOrdered,
     Outcome,
     PositionClosed,
+    ReadMargin,
+    WriteAnswered,
     WriteKind,
 )
 from workbench.core.order import OrderType
@@ -151,3 +153,22 @@ def test_what_was_left_whole_while_its_sibling_was_never_told_gone_is_closed_wit
     assert (closed.at, closed.reason, closed.gross) == (left_at, "stop", Decimal(-800))
     assert stand.book.live_positions() == []
     assert stand.reborn() == stand.book
+
+
+def test_a_target_that_was_refused_for_its_pace_holds_no_exit_back() -> None:
+    stand = PairStand()
+    stand.protected()
+    stand.margin()
+    stand.tell(
+        WriteAnswered(
+            kind=WriteKind.PLACE,
+            correlation_id=stand.ticket("T").correlation_id,
+            outcome=Outcome.NOT_SENT,
+            reason="pace",
+            throttled=True,
+        )
+    )
+    assert len(stand.of(ReadMargin)) == 1  # the target itself comes after a pause
+    stand.tell(OperatorOrdered(command=Operator.FLATTEN))
+    (change,) = stand.of(ModifyOrder)
+    assert change.correlation_id == stand.ticket("S").correlation_id

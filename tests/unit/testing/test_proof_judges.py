@@ -204,6 +204,18 @@ def test_l1_a_leg_that_waited_for_the_one_before_it_is_judged_by_the_chain_it_wa
     )
 
 
+@pytest.mark.parametrize(("strike", "is_meant"), [(15800, False), (15850, True)])
+def test_l1_of_two_options_that_are_equally_near_a_premium_the_cheaper_is_meant(strike: int, is_meant: bool) -> None:
+    plan = plan_from_mapping(
+        {"name": "near", "legs": [{"right": "CE", "strike": "premium_near 57.5"}, {"right": "PE"}]}
+    )
+    venue = ChainVenue(random.Random(1), Faults(), NOW, NOW)
+    venue.prices |= {option(15800, Right.CE).key: Decimal(65), option(15850, Right.CE).key: Decimal(50)}
+    venue._chain(ReadChain(asked_by="", symbol="NIFTY", expiry=SECOND_DAY), "")
+    bought = replace(leg(15600, Side.BUY, after_s=1), instrument=option(strike, Right.CE))
+    assert (why_not_wanted(venue, plan, bought, []) == "") is is_meant
+
+
 # --- a target that stays when its stop has filled ---------------------------------------------------------------------
 
 

@@ -295,7 +295,7 @@ def _throttled(turn: Turn, order: Order) -> None:
     """An order was refused for its pace alone: an entry is dropped, what leaves or protects comes after a pause."""
     position = turn.book.positions[order.ticket.position_id]
     if order.ticket.purpose is not Purpose.ENTRY:
-        turn.desk.throttled[position.position_id] = turn.now
+        steering.throttle(turn, order)
         return
     plan = position.plan
     turn.decide(plan.subject, plan.deployment, "denied", "rate limit", gate="rate_limit", direction=plan.direction)
@@ -328,7 +328,7 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
     if answer.outcome is Outcome.ACCEPTED:
         turn.desk.refused.pop(answer.correlation_id, None)
     elif answer.throttled:
-        turn.desk.throttled[order.ticket.position_id] = turn.now
+        steering.throttle(turn, order)
     elif not order.state.is_done:
         turn.desk.asked_at[answer.correlation_id] = turn.now
         if answer.outcome is not Outcome.UNKNOWN:

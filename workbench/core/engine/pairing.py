@@ -38,7 +38,8 @@ def follow(turn: Turn) -> None:
         position = turn.book.positions[position_id]
         if position.state not in (PositionState.OPEN, PositionState.CARRIED) or not position.open_quantity:
             continue
-        if steering.market_trades(turn, position) and not steering.is_throttled(turn, position):
+        is_held_back = steering.is_throttled(turn, position) or steering.is_throttled(turn, position, for_target=True)
+        if steering.market_trades(turn, position) and not is_held_back:
             _follow(turn, position)
 
 

@@ -220,9 +220,17 @@ def market_trades(turn: Turn, position: Position) -> bool:
     return session is not None and session.contains(turn.now)
 
 
-def is_throttled(turn: Turn, position: Position) -> bool:
+def throttle(turn: Turn, order: Order) -> None:
+    """Note that a wish was refused for its pace; one about a target holds nothing back that protects or leaves."""
+    is_target = order.ticket.purpose is Purpose.TARGET
+    noted = turn.desk.targets_throttled if is_target else turn.desk.throttled
+    noted[order.ticket.position_id] = turn.now
+
+
+def is_throttled(turn: Turn, position: Position, *, for_target: bool = False) -> bool:
     """A wish about it was refused for its pace a moment ago: it is made again after a pause, not at once."""
-    refused = turn.desk.throttled.get(position.position_id)
+    noted = turn.desk.targets_throttled if for_target else turn.desk.throttled
+    refused = noted.get(position.position_id)
     return refused is not None and turn.now - refused < timedelta(seconds=THROTTLE_PAUSE_S)
 
 

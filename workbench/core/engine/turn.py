@@ -150,7 +150,8 @@ class Desk:
     back after a restart with frozen books until the broker was read. `asked_at` is when a cancellation or change of an
     order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
     `told` what a person was told once.
-    `throttled` is when a wish about a position was last refused for its pace, `refused` counts refused changes of an
+    `throttled` is when a wish about a position was last refused for its pace (`targets_throttled` one about its target,
+    which holds nothing else back), `refused` counts refused changes of an
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
@@ -180,6 +181,7 @@ class Desk:
     told: set[str] = field(default_factory=set)
     slicing: dict[str, Slicing] = field(default_factory=dict)
     throttled: dict[str, datetime] = field(default_factory=dict)
+    targets_throttled: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     naked_since: dict[str, datetime] = field(default_factory=dict)
     spots: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -215,6 +217,7 @@ class Desk:
         self.told.clear()
         self.slicing.clear()
         self.throttled.clear()
+        self.targets_throttled.clear()
         self.refused.clear()
         self.naked_since.clear()
         self.spot_extremes.clear()
@@ -258,6 +261,7 @@ class Desk:
         self.extremes.pop(position_id, None)
         self.passed_since.pop(position_id, None)
         self.throttled.pop(position_id, None)
+        self.targets_throttled.pop(position_id, None)
         self.naked_since.pop(position_id, None)
         self.margins.pop(position_id, None)
         self.target_since.pop(position_id, None)

@@ -283,10 +283,10 @@ class Belief:
         return -total
 
     def _price(self, held: Held) -> Decimal | None:
-        """Price at which it could be left; None without a good quote of this second."""
+        """Price at which it could be left; None without a good quote of this second (told as it was one before)."""
         if not held.units:
             return Decimal(0)
         quote = self.quotes.get(held.plan.instrument.key)
-        if quote is None or quote.time != self.venue.now or quote.bid <= 0 or quote.ask <= 0:
+        if quote is None or quote.time < self.venue.now - timedelta(seconds=1) or quote.bid <= 0 or quote.ask <= 0:
             return None
         return quote.bid if held.plan.side is Side.BUY else quote.ask

@@ -10,9 +10,10 @@ Invariant: the engine is not asked.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from workbench.core.messages import ModifyOrder, PlaceOrder, TargetWatched
+from workbench.core.messages import ExitBegan, ModifyOrder, PlaceOrder, TargetWatched
 from workbench.core.order import Purpose
 from workbench.core.plan import ProtectionRule
 from workbench.core.ports import JournalEntry
@@ -28,6 +29,9 @@ OVER_CALM_S = 12
 LATE_S = 25
 """Seconds after foul weather in which an answer of it may still be awaited: what it was asked about is not asked again
 before it has come."""
+
+TAKEN_BACK = timedelta(seconds=1)
+"""So long at least a target is given to be taken back, before the stop's order leaves in its place."""
 
 EXCESS_CALM_S = 20
 OFFERED_S = 30
@@ -52,10 +56,13 @@ class PairOracle(Oracle):
         self.calm_for = LATE_S
         self.loud: set[str] = set()
         self.watched: set[str] = set()
+        self.left_at: dict[str, datetime] = {}
 
     def take(self, entry: JournalEntry) -> None:
         """Read what the journal says of targets that are watched."""
         self.watched |= {event.position_id for event in entry.events if isinstance(event, TargetWatched)}
+        began = [each for each in entry.events if isinstance(each, ExitBegan) and each.reason == "target"]
+        self.left_at |= {each.position_id: each.at for each in began}
 
     def leaves(self, asked: Asked, written: Written) -> None:
         """Judge a request in the moment in which it leaves."""
@@ -87,9 +94,10 @@ class PairOracle(Oracle):
             return
         resting = [each for each in self.pairs.of(name) if each.ticket.purpose is Purpose.TARGET and each.remaining]
         market, sign = self.pairs.prices[order.ticket.instrument.key], told.plan.side.sign
+        is_soon = self.pairs.now - self.left_at[name] < TAKEN_BACK
         for target in resting:
             level = target.ticket.price
-            is_there = sign * (market - level) >= 0 or sign * (asked.change.price - level) >= 0
+            is_there = is_soon or sign * (market - level) >= 0 or sign * (asked.change.price - level) >= 0
             text = f"{asked.order_id} and the target of {name} leave"
             promise(not target.state.may_rest or not is_there, "R15", text)
 

@@ -87,11 +87,13 @@ def _strikes(
 
 
 def _nearest(chain: ChainAnswer, right: Right, near: Decimal, word: str) -> Decimal:
-    def far(strike: int) -> Decimal:
-        row = next(each for each in chain.rows if each.strike == strike and each.right is right)
-        return abs((abs(row.delta or Decimal(0)) if word == "delta_near" else (row.bid + row.ask) / 2) - near)
+    """Of two that are equally near the cheaper is meant."""
 
-    return Decimal(min(STRIKES, key=far))
+    def told(strike: int) -> Decimal:
+        row = next(each for each in chain.rows if each.strike == strike and each.right is right)
+        return abs(row.delta or Decimal(0)) if word == "delta_near" else (row.bid + row.ask) / 2
+
+    return Decimal(min(STRIKES, key=lambda strike: (abs(told(strike) - near), told(strike))))
 
 
 def _hedges(plan: Plan, recent: list[ChainAnswer], right: Right, leg: PositionPlanned) -> set[Decimal]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.core import risk
-from workbench.core.engine import entries, machine, slicing
+from workbench.core.engine import entries, machine, slicing, steering
 from workbench.core.messages import FeedChecked, Operator
 from workbench.live.system import FeedWatch
 from workbench.testing.proof.planted.registry import Bug, add, bug, replace_with, wrap
@@ -48,18 +48,22 @@ def halt_ignored() -> None:
 
 @bug("I7")
 def flatten_leaves_one() -> None:
-    """FLATTEN leaves the oldest position where it is."""
+    """FLATTEN halts, and leaves the oldest position where it is."""
 
     def make(on_operator: Any) -> Any:
         def lazy(turn: Any, order: Any) -> None:
-            live = turn.book.live_positions()
-            if order.command is Operator.FLATTEN and live:
-                from workbench.core.engine import steering
+            live, begin = turn.book.live_positions(), steering.begin_exit
+            kept = live[0].position_id if order.command is Operator.FLATTEN and live else ""
 
-                for position in live[1:]:
-                    steering.begin_exit(turn, position.position_id, "manual")
-                return
-            on_operator(turn, order)
+            def begin_others(turn: Any, position_id: str, reason: str) -> None:
+                if position_id != kept:
+                    begin(turn, position_id, reason)
+
+            replace_with(steering, "begin_exit", begin_others)
+            try:
+                on_operator(turn, order)
+            finally:
+                replace_with(steering, "begin_exit", begin)
 
         return lazy
 

@@ -98,19 +98,24 @@ def unwound_in_silence() -> None:
 
 @bug("L6")
 def combined_stop_ignored() -> None:
-    """The combined stop is never taken."""
-    _levels_without("stop")
+    """The combined stop of the plan is never taken; what the lock has raised is."""
+
+    def make(due: Any) -> Any:
+        def lenient(found: Any, pnl: Decimal) -> str:
+            is_raised = found.stood is not None and found.stop != found.stood.stop
+            return due(found if is_raised else replace(found, stop=None), pnl)
+
+        return lenient
+
+    wrap(structures, "due", make)
 
 
 @bug("L6")
 def combined_target_ignored() -> None:
     """The combined target is never taken."""
-    _levels_without("target")
 
-
-def _levels_without(name: str) -> None:
     def make(due: Any) -> Any:
-        return lambda found, pnl: due(replace(found, **{name: None}), pnl)
+        return lambda found, pnl: due(replace(found, target=None), pnl)
 
     wrap(structures, "due", make)
 
