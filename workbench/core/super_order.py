@@ -128,11 +128,13 @@ def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTake
     """Give the broker's truth with what only his list of super orders shows: the legs, and entries that lag.
 
     A leg that was sent to the exchange may stand in the order book too: then the book's units and prices of fills
-    count, and the list's price. Nobody knows whether an entry stands in both.
+    count, and the list's price. Nobody knows whether an entry stands in both, nor whether legs have ids of their own:
+    the broker's published sample gives all three the same, and then the row of that id is the entry's alone.
     """
     rows = {row.order_id: row for row in seen.orders}
     for each in supers:
-        rows.setdefault(each.entry.order_id, each.entry)
+        if rows.setdefault(each.entry.order_id, each.entry).side is not each.entry.side:
+            rows[each.entry.order_id] = each.entry
         for row in _legs(each, rows, seen.trades):
             rows[row.order_id] = row
     return replace(seen, orders=tuple(rows.values()))
@@ -141,14 +143,15 @@ def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTake
 def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerTrade, ...]) -> Iterator[BrokerOrder]:
     entry = found.entry
     for leg in found.legs:
-        order_id = leg.order_id or f"{entry.order_id}-{leg.name.value}"
+        has_own_id = _has_own_id(leg, found)
+        order_id = leg.order_id if has_own_id else f"{entry.order_id}-{leg.name.value}"
         is_stop = leg.name is SuperLegName.STOP
         address = LegAddress(entry_id=entry.order_id, name=leg.name)
         price, trigger = (ZERO, leg.price) if is_stop else (leg.price, ZERO)
         if order_id in rows:
             yield replace(rows[order_id], leg=address, correlation_id="", price=price, trigger_price=trigger)
             continue
-        mine = [each for each in trades if each.order_id == order_id]
+        mine = [each for each in trades if each.order_id == order_id] if has_own_id else _shared(leg, found, trades)
         filled = sum(each.quantity for each in mine)
         value = sum((each.price * each.quantity for each in mine), ZERO)
         yield BrokerOrder(
@@ -168,3 +171,23 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
             raw_status=leg.raw_status,
             leg=address,
         )
+
+
+def _has_own_id(leg: SuperLeg, found: SuperOrder) -> bool:
+    others = {found.entry.order_id, *(each.order_id for each in found.legs if each.name is not leg.name)}
+    return leg.order_id not in ("", "0", "NA", *others)
+
+
+def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -> list[BrokerTrade]:
+    """Give executions of a leg that has no id of its own: those out of the position under the ids of the order.
+
+    They count once: for the leg that is said to have traded, else for the first that was sent to the exchange.
+    """
+    by_sureness = sorted(
+        found.legs, key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity)
+    )
+    taker = by_sureness[0]
+    if taker.name is not leg.name or not (leg.state is OrderState.FILLED or leg.triggered_quantity):
+        return []
+    ids = (found.entry.order_id, leg.order_id)
+    return [each for each in trades if each.order_id in ids and each.side is leg.side]

@@ -1,7 +1,8 @@
 """Order lanes: the broker's blocking calls, off the event loop, entries apart from exits apart from reading.
 
 An entry that waits five seconds for its answer must not hold an exit up, so each lane is one thread of its own and each
-gets its own broker connection. Answers come back to the loop as messages.
+gets its own broker connection. Changes and cancellations of a super order's legs are read back before they are
+answered, which takes seconds: they have threads of their own. Answers come back to the loop as messages.
 
 An entry that has waited too long behind others is dropped: its signal is stale by then. Exits are never too old.
 
@@ -40,6 +41,9 @@ log = logging.getLogger(__name__)
 
 # An entry's price and signal are worth nothing much later (fault catalogue R2); real seconds.
 ENTRY_TTL_S = 3.0
+
+LEGS_AT_ONCE = 4
+"""Writes about legs of super orders that may be under way beside each other."""
 
 Write = PlaceOrder | ModifyOrder | CancelOrder
 
@@ -80,6 +84,8 @@ class OrderLanes:
         self._supers, self._reads_legs = supers, False
         self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
         self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
+        # What is written about a leg is read back, which takes seconds: no exit and no entry waits behind it.
+        self._leg_lane = ThreadPoolExecutor(max_workers=LEGS_AT_ONCE, thread_name_prefix="lane-legs")
         self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deliver: Callable[[Message], None] = lambda _: None
@@ -109,6 +115,7 @@ class OrderLanes:
         stale_at = float("inf") if is_exit else time.monotonic() + self._entry_ttl_s
         if _goes_by_super(command):
             self._reads_legs = True
+            lane = lane if isinstance(command, PlaceOrder) else self._leg_lane
             future = lane.submit(_carry_out_super, self._supers, command, ticket, stale_at)
         else:
             future = lane.submit(_carry_out, broker, command, ticket, stale_at)
@@ -130,7 +137,7 @@ class OrderLanes:
 
     def close(self) -> None:
         """Wait for what is under way and stop the threads."""
-        for lane in (self._exit_lane, self._entry_lane, self._read_lane):
+        for lane in (self._exit_lane, self._entry_lane, self._leg_lane, self._read_lane):
             lane.shutdown(wait=True)
 
     def _snapshot(self, unanswered: tuple[str, ...]) -> SnapshotTaken:
@@ -143,14 +150,14 @@ class OrderLanes:
         return self._looked_up(seen, unanswered) if seen.known else seen
 
     def _with_legs(self, seen: SnapshotTaken) -> SnapshotTaken:
-        """Show the legs of super orders too, once there was one; a list that cannot be read shows none."""
+        """Show the legs of super orders too, once there was one; a list that cannot be read is named so."""
         if not self._reads_legs or self._supers is None or not seen.known:
             return seen
         try:
             return replace(with_legs(seen, self._supers.all()), with_legs=True)
         except BrokerUnavailable as error:
             log.warning("legs of super orders could not be read: %s", error)
-            return replace(seen, with_legs=True)
+            return replace(seen, with_legs=True, legs_unread=True)
 
     def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> SnapshotTaken:
         """Add the unanswered orders that the list does not show and the broker knows by our own id (fault R1).

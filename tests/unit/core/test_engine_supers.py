@@ -27,6 +27,7 @@ from workbench.core.messages import (
     QuoteReceived,
     ReadMargin,
     TakeSnapshot,
+    WriteAnswered,
     WriteKind,
 )
 from workbench.core.order import Bracket, LegAddress, Order, OrderState, Purpose, SuperLegName
@@ -219,6 +220,7 @@ def test_r13_legs_that_are_never_shown_are_given_up_taken_back_and_replaced() ->
         stand.shows()
     plain = stand.ticket("S")
     assert plain.leg_of == ""
+    stand.wait(1)
     cancelled = [each.leg for each in stand.of(CancelOrder)]
     assert cancelled == [
         LegAddress(entry_id=stand.entry_id, name=STOP),
@@ -226,6 +228,71 @@ def test_r13_legs_that_are_never_shown_are_given_up_taken_back_and_replaced() ->
     ]
     placed = [each for each in stand.of(PlaceOrder) if each.ticket is plain]
     assert stand.commands.index(placed[0]) < stand.commands.index(stand.of(CancelOrder)[0])
+
+
+def _asked_back(stand: SuperStand, seconds: int, *, unread: bool) -> int:
+    """Let time go by in which no leg is shown and no cancellation is answered; count requests about the stop leg."""
+    before = len(stand.of(CancelOrder))
+    for _ in range(seconds):
+        stand.wait(1)
+        plain = [
+            each.ticket
+            for each in stand.book.orders.values()
+            if each.ticket.purpose is Purpose.STOP and not each.ticket.leg_of
+        ]
+        stand.shows(*map(stand.row, plain), legs_unread=unread)
+        for asked in stand.of(CancelOrder):
+            if asked.correlation_id in stand.book.cancels_pending:
+                stand.tell(
+                    WriteAnswered(
+                        kind=WriteKind.CANCEL,
+                        correlation_id=asked.correlation_id,
+                        outcome=Outcome.UNKNOWN,
+                        reason="500",
+                    )
+                )
+    return sum(each.leg is not None and each.leg.name is STOP for each in stand.of(CancelOrder)[before:])
+
+
+def test_r13_a_leg_that_was_given_up_is_taken_back_until_a_list_was_read() -> None:
+    stand = SuperStand()
+    stand.entered()
+    assert _asked_back(stand, 60, unread=True) > 4
+    assert stand.leg(Purpose.STOP).state is OrderState.ABANDONED
+    assert stand.position.protection is Protection.AT_BROKER
+    _asked_back(stand, 5, unread=False)
+    assert _asked_back(stand, 60, unread=False) == 0
+
+
+def test_r13_a_leg_that_was_given_up_is_taken_back_also_after_its_position_has_ended() -> None:
+    stand = SuperStand()
+    stand.entered()
+    _asked_back(stand, 12, unread=True)
+    plain = stand.ticket("S")
+    assert plain.leg_of == ""
+    stand.tell(OrderUpdated(order=stand.row(plain, 50, 105)))
+    assert stand.position.state is PositionState.CLOSED
+    before = len(stand.of(CancelOrder))
+    stand.wait(40)
+    assert {each.leg.name for each in stand.of(CancelOrder)[before:] if each.leg} == {STOP, TARGET}
+
+
+def test_r1_an_entry_is_not_given_up_while_the_list_of_super_orders_cannot_be_read() -> None:
+    stand = SuperStand()
+    stand.alert(AlertAction.BULLISH)
+    entry = stand.ticket("E")
+    stand.answer(entry, outcome=Outcome.UNKNOWN)
+    for _ in range(60):
+        stand.wait(1)
+        stand.snapshot(held={}, with_legs=True, legs_unread=True)
+    assert stand.book.orders[entry.correlation_id].state is OrderState.UNKNOWN
+    assert any("neither be seen nor ruled out" in each for each in stand.said(Level.ALARM))
+    stand.alert(AlertAction.BULLISH)
+    assert len(stand.of(PlaceOrder)) == 1
+    for _ in range(4):
+        stand.wait(1)
+        stand.snapshot(held={}, with_legs=True)
+    assert stand.book.orders[entry.correlation_id].state is OrderState.ABANDONED
 
 
 def test_a_look_that_does_not_ask_for_legs_says_nothing_about_them() -> None:

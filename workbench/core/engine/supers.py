@@ -35,6 +35,9 @@ LOOK_EVERY = timedelta(seconds=20)
 BESIDE_AFTER = timedelta(seconds=6)
 """Market time after which a position is left beside a leg whose cancellation nobody confirms (fault R13)."""
 
+LOST_ASKS = 3
+"""So often a leg that was given up is asked to be taken back at least, and until the list was read after that."""
+
 LEGS = (Purpose.STOP, Purpose.TARGET)
 
 
@@ -120,21 +123,29 @@ def has_lost_its_leg(turn: Turn, position: Position) -> bool:
 
 
 def look_after(turn: Turn, position: Position, units: int) -> None:
-    """Look again while a leg covers less than is held, after a start, and now and then.
-
-    A leg that was given up is taken back once: should it be there and not be shown, it must not fill beside the plain
-    stop, which has been sent before.
-    """
-    for leg in turn.book.orders_of(position.position_id):
-        is_lost = leg.ticket.leg_of and leg.state is OrderState.ABANDONED
-        if is_lost and leg.ticket.correlation_id not in turn.desk.asks:
-            sending.cancel(turn, leg)
+    """Look again while a leg covers less than is held, after a start, and now and then."""
     asked, seen = turn.desk.last_snapshot_asked, turn.desk.legs_seen
     stop = turn.book.resting_exit(position.position_id)
     is_short = stop is not None and stop.ticket.leg_of and stop.order_id and stop.remaining_quantity < units
     is_old = seen is None or turn.now - seen >= LOOK_EVERY
     if (is_short or is_old) and (asked is None or turn.now - asked >= GROWS_WITHIN):
         sending.ask_snapshot(turn, f"legs of {position.plan.instrument.name}")
+
+
+def take_back_lost(turn: Turn, leg: Order) -> bool:
+    """Take a leg back that was given up, and say whether it may still be at the broker.
+
+    Should it be there and not be shown, it must fill neither beside the plain stop, which has been sent before, nor
+    after that has ended the position: so it is asked again, also then, until a list that was read does not show it.
+    """
+    key = leg.ticket.correlation_id
+    asked, read = turn.desk.asked_at.get(key), turn.desk.legs_read
+    state, asks = turn.desk.asks.get(key, (leg.state, 0))
+    has_asked = state is leg.state and asks >= LOST_ASKS
+    if has_asked and asked is not None and read is not None and read > asked:
+        return False
+    sending.cancel(turn, leg)
+    return True
 
 
 def waits_no_longer(turn: Turn, position: Position) -> bool:

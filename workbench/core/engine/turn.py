@@ -157,7 +157,8 @@ class Desk:
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
     `pairs` are live positions whose plan has the target rest beside the stop, `margins` what was asked about theirs,
     `target_since` when the market was first seen at a target that rests, `leg_gone` when a leg of a super order was
-    last seen to be cancelled, `legs_seen` when the broker's list of them was last read.
+    last seen to be cancelled, `legs_seen` when the broker's list of them was last asked for, `legs_read` of when the
+    last one is that could be read.
     """
 
     config: EngineConfig
@@ -195,6 +196,7 @@ class Desk:
     target_since: dict[str, datetime] = field(default_factory=dict)
     leg_gone: dict[str, datetime] = field(default_factory=dict)
     legs_seen: datetime | None = None
+    legs_read: datetime | None = None
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
