@@ -104,10 +104,12 @@ class Senders:
             promise(taken <= 1, "I9", f"{alert_id} is {taken} times in the journal")
             promise(taken == 1 or not sent.was_taken, "I9", f"{alert_id} was answered 2xx and is not in the journal")
             promise(acted.get(alert_id, 0) <= 1, "I9", f"{alert_id} entered {acted.get(alert_id)} times")
-        lost = [each for each in kept if each not in fates]
-        promise(not lost, "I9", f"alerts without a fate: {lost}")
         # The last seconds of a day are cut off: what may still wait then is not forgotten.
-        forgotten = sorted(each for each, until in waiting.items() if until + timedelta(seconds=2) < entries[-1].now)
+        cut = entries[-1].now - timedelta(seconds=2) if entries else None
+        open_yet = {each for each, until in waiting.items() if cut is not None and until >= cut}
+        lost = sorted(kept.keys() - fates - open_yet)
+        promise(not lost, "I9", f"alerts without a fate: {lost}")
+        forgotten = sorted(waiting.keys() - open_yet)
         promise(not forgotten, "I9", f"entries that waited and were forgotten: {forgotten}")
 
     def _send(self, process: Process, name: str, body: dict[str, Any], *, forged: bool = False) -> None:

@@ -40,10 +40,14 @@ from workbench.testing.proof.market import FREEZE
 from workbench.testing.proof.oracle import promise
 from workbench.testing.proof.venue import Key, Resting, Venue, key_of
 
-LOOKS = 2
-GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 5, Purpose.EXIT: 5, Purpose.TARGET: 5}
-"""Fault R1: an unanswered order is looked for in two full order books, and for so long, before it is given up; what
-protects is given up sooner, for a position must not be bare for more than ten seconds (R13)."""
+LOOKS = 3
+GIVEN_UP_AFTER_S = {Purpose.ENTRY: 30, Purpose.STOP: 7, Purpose.EXIT: 7, Purpose.TARGET: 7}
+"""Fault R1, decision 0062: an unanswered order is missed by three full order books that were asked for after it left,
+and the last of them so many seconds later; what protects is given up sooner, for a position must not be bare for more
+than ten seconds (R13)."""
+
+LOOKED_UP_WITHIN_S = 30
+"""Seconds in which a look whose question by our own id has failed is no look: the list may lag."""
 
 NAMED_WITHIN_S = 40
 """Seconds in which a difference that a person made, and that stands, must be named: polls come each ten, and some
@@ -72,7 +76,7 @@ class Belief:
     venue: Venue
     keeper: Gatekeeper
     sent: dict[str, tuple[datetime, Purpose]] = field(default_factory=dict)
-    looked: list[datetime] = field(default_factory=list)
+    looked: list[SnapshotTaken] = field(default_factory=list)
     named: tuple[str, ...] = ()
     differs: dict[Key, tuple[int, int]] = field(default_factory=dict)
     contracts: dict[str, Key] = field(default_factory=dict)
@@ -91,10 +95,10 @@ class Belief:
         if isinstance(entry.message, QuoteReceived):
             self.saw(entry.message.quote)
         if isinstance(entry.message, SnapshotTaken) and entry.message.known:
-            self.looked.append(entry.now)
+            self.looked.append(entry.message)
         is_new_day = any(isinstance(event, DayOpened) for event in entry.events)
         for event in entry.events:
-            self._happened(event, entry.now, is_told_again=is_new_day)
+            self._happened(event, is_told_again=is_new_day)
         if not is_new_day:
             self._stays(entry.events)
 
@@ -119,7 +123,7 @@ class Belief:
 
     # --- what is written ----------------------------------------------------------------------------------------
 
-    def _happened(self, event: Event, now: datetime, *, is_told_again: bool) -> None:
+    def _happened(self, event: Event, *, is_told_again: bool) -> None:
         self._moves(event)
         match event:
             case OrderSubmitted():
@@ -136,7 +140,7 @@ class Belief:
                 rests = order is not None and order.state.may_rest
                 promise(not rests, "R15", f"{event.correlation_id} is {event.state} by the journal and rests")
             case OrderMoved() if event.state is OrderState.ABANDONED and not is_told_again:
-                self._given_up(event.correlation_id, now)
+                self._given_up(event.correlation_id)
             case OrderChangeEnded() if event.outcome is Outcome.ACCEPTED:
                 self._changed(event)
             case DecisionMade() if event.gate == "freeze_quantity":
@@ -188,11 +192,17 @@ class Belief:
         known = self.venue.orders.values()
         return next((each for each in known if each.ticket.correlation_id == correlation_id), None)
 
-    def _given_up(self, name: str, now: datetime) -> None:
+    def _given_up(self, name: str) -> None:
         at, purpose = self.sent[name]
-        age, looks = (now - at).total_seconds(), sum(each >= at for each in self.looked)
-        is_late = age >= GIVEN_UP_AFTER_S[purpose] and looks >= LOOKS
-        promise(is_late, "R1", f"{name} is given up after {age:.0f} s and {looks} looks")
+        ages = [
+            age
+            for look in self.looked
+            if (age := (look.taken_at - at).total_seconds()) >= 0
+            and all(row.correlation_id != name for row in look.orders)
+            and (name not in look.not_looked_up or age >= LOOKED_UP_WITHIN_S)
+        ]
+        is_late = len(ages) >= LOOKS and ages[-1] >= GIVEN_UP_AFTER_S[purpose]
+        promise(is_late, "R1", f"{name} is given up after {max(ages, default=0):.0f} s and {len(ages)} looks")
 
     def _changed(self, event: OrderChangeEnded) -> None:
         order, asked = self._order(event.correlation_id), event.change

@@ -101,7 +101,7 @@ def combined_stop_ignored() -> None:
     """The combined stop of the plan is never taken; what the lock has raised is."""
 
     def make(due: Any) -> Any:
-        def lenient(found: Any, pnl: Decimal) -> str:
+        def lenient(found: Any, pnl: Decimal) -> Any:
             is_raised = found.stood is not None and found.stop != found.stood.stop
             return due(found if is_raised else replace(found, stop=None), pnl)
 
