@@ -82,10 +82,15 @@ class _Section(BaseModel):
 
 
 class DhanSection(_Section):
-    """How we talk to Dhan; who we are stands in the environment."""
+    """How we talk to Dhan; who we are stands in the environment.
+
+    `allow_super_orders` lets live deployments use `protection: super_order`: nobody has recorded what Dhan really
+    answers about one.
+    """
 
     timeout_s: Seconds = 5.0
     dry_run: Switch = True
+    allow_super_orders: Switch = False
 
 
 class DeploymentRisk(_Section):

@@ -309,7 +309,7 @@ def target_line(item: Json) -> str:
         return "none"
     if order_id:
         return f"{words.price(target)} · at the broker beside the stop · order {plain(order_id)}"
-    if item.get("protection_rule") == "stop_and_target":
+    if item.get("protection_rule") in ("stop_and_target", "super_order"):
         why = item.get("target_watched_for")
         return f"{words.price(target)} · watched here" + (f": {plain(why)}" if why else "")
     return words.price(target)

@@ -36,6 +36,7 @@ from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
+from workbench.core.plan import ProtectionRule
 from workbench.live.loss_guard import LossGuard, products_of
 from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
@@ -114,6 +115,11 @@ class LiveVenue(DhanVenue):
                 refuse_beyond_practice(item)
             except BadInput as error:
                 self._restrict(str(error))
+            if item.plan.protection is ProtectionRule.SUPER_ORDER and not self._config.dhan.allow_super_orders:
+                self._restrict(
+                    f"deployment {item.name!r} has protection super_order, and no answer of Dhan about one was ever "
+                    "recorded: try it on paper, then set dhan.allow_super_orders: true, or write stop_and_target"
+                )
         self._products = products_of(chosen)
         lives = _fills_by_session(self._data, self.account_id)
         return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from workbench.core.messages import (
     AccountFrozen,
     AccountUnfrozen,
+    BrokerOrder,
     CancelAsked,
     CancelEnded,
     DayOpened,
@@ -51,7 +52,7 @@ from workbench.core.messages import (
     TargetWatched,
 )
 from workbench.core.money import ZERO
-from workbench.core.order import Order, OrderChange, Purpose
+from workbench.core.order import Order, OrderChange, Purpose, SuperLegName
 from workbench.core.position import BY_HAND, Fill, Position, PositionState, Protection
 from workbench.core.signal import Side
 from workbench.core.structure import Structure, applied
@@ -146,6 +147,19 @@ class Book:
     def find(self, order_id: str, correlation_id: str) -> Order | None:
         """An order of ours by either id."""
         return self.orders.get(correlation_id) or self.orders.get(self.by_order_id.get(order_id, ""))
+
+    def of_row(self, row: BrokerOrder) -> Order | None:
+        """An order of ours by the broker's word on it; a leg of a super order also by where it belongs."""
+        order = self.find(row.order_id, row.correlation_id)
+        if order is not None or row.leg is None:
+            return order
+        entry, is_stop = self.by_order_id.get(row.leg.entry_id, ""), row.leg.name is SuperLegName.STOP
+        legs = (each for each in self.orders.values() if entry and each.ticket.leg_of == entry)
+        return next((each for each in legs if (each.ticket.purpose is Purpose.STOP) is is_stop), None)
+
+    def is_own_leg(self, row: BrokerOrder) -> bool:
+        """It is a leg of a super order of ours, also while its entry has not filled by our book."""
+        return row.leg is not None and row.leg.entry_id in self.by_order_id
 
     def net_by_instrument(self) -> dict[tuple[str, str], int]:
         """Net units by (segment, security id) that our fills say the broker holds."""

@@ -87,6 +87,40 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
 }
 
 
+class SuperLegName(StrEnum):
+    """The three legs of a super order."""
+
+    ENTRY = "entry"
+    TARGET = "target"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegAddress:
+    """Where the broker finds a leg of a super order: by his id of the entry, and its name."""
+
+    entry_id: str
+    name: SuperLegName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bracket:
+    """Terms of a super order as a whole; all of them are sent with each change (a zero would take a leg away).
+
+    Parameters
+    ----------
+    quantity : int
+        Units of the entry.
+    price, stop_price, target_price : Decimal
+        Rupees on the tick, none of them zero.
+    """
+
+    quantity: int
+    price: Decimal
+    stop_price: Decimal
+    target_price: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTicket:
     """An order as we send it.
@@ -101,6 +135,10 @@ class OrderTicket:
         Units, a multiple of the lot.
     price, trigger_price : Decimal
         Rupees on the tick; zero where the order type has none.
+    bracket : Bracket or None
+        On an entry: it goes as a super order with these legs.
+    leg_of : str
+        On a leg of a super order: our correlation id of its entry.
     """
 
     correlation_id: str
@@ -115,6 +153,8 @@ class OrderTicket:
     product: Product
     price: Decimal = ZERO
     trigger_price: Decimal = ZERO
+    bracket: Bracket | None = None
+    leg_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,8 @@ class Plan:
         An option bought before the plan's one sold option, and left after it.
     protection : ProtectionRule
         `stop_only`: the stop rests at the broker and becomes the target's order when the target is reached;
-        `stop_and_target`: both rest there, which blocks the margin of a second sale.
+        `stop_and_target`: both rest there, which blocks the margin of a second sale; `super_order`: both go to the
+        broker with the entry, as one order of his.
     value : Decimal or None
         Rupees that an entry of a share is worth at most; None where lots (shares) or a share of risk set its size.
     """

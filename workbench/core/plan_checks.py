@@ -80,14 +80,20 @@ def check_protection(plan: "Plan") -> None:
     where, word = f"plan {plan.name!r}", plan.protection.value
     if plan.protection is ProtectionRule.STOP_ONLY:
         return
-    if plan.protection is ProtectionRule.SUPER_ORDER:
-        raise BadInput(f"{where}: protection {word} is not built; write stop_and_target, or leave it at stop_only")
     if plan.is_synthetic:
         raise BadInput(f"{where}: the index as a future has no broker where a target could rest; use stop_only")
     if plan.is_structure:
         raise BadInput(f"{where}: legs, sold options and strikes by price are protected by their stops; use stop_only")
     if plan.exits.stop is None or (plan.exits.target is None and not plan.exits.scale_out):
         raise BadInput(f"{where}: protection {word} needs exits.stop and exits.target on the traded price")
+    if plan.protection is ProtectionRule.SUPER_ORDER:
+        if plan.product is not Product.INTRADAY:
+            raise BadInput(f"{where}: a super order ends with its day; write product: INTRADAY, or stop_and_target")
+        if plan.exits.scale_out or plan.exits.target is None or plan.pyramiding:
+            raise BadInput(
+                f"{where}: a super order is one entry with one stop and one target; no scale_out and no pyramiding "
+                "with it, or write stop_and_target"
+            )
 
 
 def carried_out(plan: "Plan") -> Exits:

@@ -42,7 +42,7 @@ class Overnight(StrEnum):
 
 
 class ProtectionRule(StrEnum):
-    """What rests at the broker while a position is held: its stop alone, or stop and target beside each other."""
+    """What rests at the broker while a position is held: its stop alone, stop and target, or both with the entry."""
 
     STOP_ONLY = "stop_only"
     STOP_AND_TARGET = "stop_and_target"

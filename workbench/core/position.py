@@ -134,7 +134,7 @@ class Position:
     @property
     def is_paired(self) -> bool:
         """Its target rests at the broker beside its stop, or is to."""
-        wants = self.plan.protection is ProtectionRule.STOP_AND_TARGET and self.target is not None
+        wants = self.plan.protection is not ProtectionRule.STOP_ONLY and self.target is not None
         return wants and not self.target_watched_for
 
     @property

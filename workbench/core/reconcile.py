@@ -47,13 +47,14 @@ class Difference:
 
 
 def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
-    """Match the broker's order book with ours, by order id or correlation id."""
+    """Match the broker's order book with ours, by order id or correlation id; legs that sleep are nobody's fault."""
     updates, foreign = [], []
     listed: set[str] = set()
     for row in snapshot.orders:
-        order = book.find(row.order_id, row.correlation_id)
+        order = book.of_row(row)
         if order is None:
-            foreign.append(row)
+            if not book.is_own_leg(row):
+                foreign.append(row)
             continue
         listed.add(order.ticket.correlation_id)
         updates.append((order.ticket.correlation_id, row))

@@ -5,24 +5,35 @@ Target and stop are one-cancels-other at the broker. A target or stop that is ca
 Invariant: a stop at zero or a target at zero means that the leg was never wanted; the two are never both zero.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
 
 from workbench.core.instrument import Instrument
-from workbench.core.messages import BrokerOrder
+from workbench.core.messages import BrokerOrder, BrokerTrade, SnapshotTaken
 from workbench.core.money import ZERO
-from workbench.core.order import OrderChange, OrderState, OrderType, Product
+from workbench.core.order import (
+    Bracket,
+    LegAddress,
+    OrderChange,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Product,
+    SuperLegName,
+)
 from workbench.core.order_rules import broken_price, broken_quantity
 from workbench.core.signal import Side
 
-
-class SuperLegName(StrEnum):
-    """The three legs."""
-
-    ENTRY = "entry"
-    TARGET = "target"
-    STOP = "stop"
+__all__ = [
+    "SuperLeg",
+    "SuperLegName",
+    "SuperOrder",
+    "SuperTicket",
+    "broken_super_rule",
+    "super_ticket",
+    "with_legs",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +108,86 @@ def broken_super_rule(ticket: SuperTicket) -> str:
     if ticket.stop_price and (ticket.price - ticket.stop_price) * sign <= 0:
         return f"stop {ticket.stop_price} of {name} is not before the entry at {ticket.price}"
     return broken_quantity(ticket.instrument, ticket.quantity, is_exit=False)
+
+
+def super_ticket(ticket: OrderTicket, bracket: Bracket) -> SuperTicket:
+    """Give a super order from an order of ours that is its entry or one of its legs; the trail is kept by us."""
+    return SuperTicket(
+        correlation_id=ticket.leg_of or ticket.correlation_id,
+        instrument=ticket.instrument,
+        side=ticket.side.opposite if ticket.leg_of else ticket.side,
+        quantity=bracket.quantity,
+        product=ticket.product,
+        price=bracket.price,
+        target_price=bracket.target_price,
+        stop_price=bracket.stop_price,
+    )
+
+
+def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTaken:
+    """Give the broker's truth with what only his list of super orders shows: the legs, and entries that lag.
+
+    A leg that was sent to the exchange may stand in the order book too: then the book's units and prices of fills
+    count, and the list's price. Nobody knows whether an entry stands in both, nor whether legs have ids of their own:
+    the broker's published sample gives all three the same, and then the row of that id is the entry's alone.
+    """
+    rows = {row.order_id: row for row in seen.orders}
+    for each in supers:
+        if rows.setdefault(each.entry.order_id, each.entry).side is not each.entry.side:
+            rows[each.entry.order_id] = each.entry
+        for row in _legs(each, rows, seen.trades):
+            rows[row.order_id] = row
+    return replace(seen, orders=tuple(rows.values()))
+
+
+def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerTrade, ...]) -> Iterator[BrokerOrder]:
+    entry = found.entry
+    for leg in found.legs:
+        has_own_id = _has_own_id(leg, found)
+        order_id = leg.order_id if has_own_id else f"{entry.order_id}-{leg.name.value}"
+        is_stop = leg.name is SuperLegName.STOP
+        address = LegAddress(entry_id=entry.order_id, name=leg.name)
+        price, trigger = (ZERO, leg.price) if is_stop else (leg.price, ZERO)
+        if order_id in rows:
+            yield replace(rows[order_id], leg=address, correlation_id="", price=price, trigger_price=trigger)
+            continue
+        mine = [each for each in trades if each.order_id == order_id] if has_own_id else _shared(leg, found, trades)
+        filled = sum(each.quantity for each in mine)
+        value = sum((each.price * each.quantity for each in mine), ZERO)
+        yield BrokerOrder(
+            order_id=order_id,
+            correlation_id="",
+            # "Traded" is a word: without executions that say how much, it may still be working.
+            state=OrderState.WORKING if leg.state is OrderState.FILLED and not filled else leg.state,
+            segment=entry.segment,
+            security_id=entry.security_id,
+            side=leg.side,
+            # A leg covers what its entry has filled, whatever the list says of it while it sleeps.
+            quantity=min(leg.quantity, entry.filled_quantity) or entry.filled_quantity,
+            filled_quantity=filled,
+            average_price=value / filled if filled else ZERO,
+            price=price,
+            trigger_price=trigger,
+            raw_status=leg.raw_status,
+            leg=address,
+        )
+
+
+def _has_own_id(leg: SuperLeg, found: SuperOrder) -> bool:
+    others = {found.entry.order_id, *(each.order_id for each in found.legs if each.name is not leg.name)}
+    return leg.order_id not in ("", "0", "NA", *others)
+
+
+def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -> list[BrokerTrade]:
+    """Give executions of a leg that has no id of its own: those out of the position under the ids of the order.
+
+    They count once: for the leg that is said to have traded, else for the first that was sent to the exchange.
+    """
+    by_sureness = sorted(
+        found.legs, key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity)
+    )
+    taker = by_sureness[0]
+    if taker.name is not leg.name or not (leg.state is OrderState.FILLED or leg.triggered_quantity):
+        return []
+    ids = (found.entry.order_id, leg.order_id)
+    return [each for each in trades if each.order_id in ids and each.side is leg.side]

@@ -1,7 +1,8 @@
 """Order lanes: the broker's blocking calls, off the event loop, entries apart from exits apart from reading.
 
 An entry that waits five seconds for its answer must not hold an exit up, so each lane is one thread of its own and each
-gets its own broker connection. Answers come back to the loop as messages.
+gets its own broker connection. Changes and cancellations of a super order's legs are read back before they are
+answered, which takes seconds: they have threads of their own. Answers come back to the loop as messages.
 
 An entry that has waited too long behind others is dropped: its signal is stale by then. Exits are never too old.
 
@@ -18,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from workbench.core.account import ControlReply
 from workbench.core.errors import BrokerUnavailable
 from workbench.core.messages import (
     BrokerOrder,
@@ -31,13 +33,17 @@ from workbench.core.messages import (
     WriteAnswered,
     WriteKind,
 )
-from workbench.core.order import OrderTicket, Purpose
-from workbench.core.ports import Broker, Clock, WriteReply
+from workbench.core.order import OrderState, OrderTicket, Purpose, SuperLegName
+from workbench.core.ports import Broker, Clock, SuperOrders, WriteReply
+from workbench.core.super_order import super_ticket, with_legs
 
 log = logging.getLogger(__name__)
 
 # An entry's price and signal are worth nothing much later (fault catalogue R2); real seconds.
 ENTRY_TTL_S = 3.0
+
+LEGS_AT_ONCE = 4
+"""Writes about legs of super orders that may be under way beside each other."""
 
 Write = PlaceOrder | ModifyOrder | CancelOrder
 
@@ -57,9 +63,12 @@ class OrderLanes:
         Real seconds between the starts of two snapshots, so that looking again does not become a flood.
     entry_ttl_s : float
         Real seconds that an entry may wait in its lane; an older one is answered "not sent, throttled".
+    supers : SuperOrders or None
+        Takes entries with a bracket, and writes about their legs; safe to be called by several threads. None: such an
+        order is not sent. From the first one on every snapshot shows the legs too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three connections, and what some accounts have besides
         self,
         *,
         entries: Broker,
@@ -68,11 +77,15 @@ class OrderLanes:
         clock: Clock,
         snapshot_pause_s: float = 0.25,
         entry_ttl_s: float = ENTRY_TTL_S,
+        supers: SuperOrders | None = None,
     ) -> None:
         self._entries, self._exits, self._reader = entries, exits, reader
         self._clock, self._pause, self._entry_ttl_s = clock, snapshot_pause_s, entry_ttl_s
+        self._supers, self._reads_legs = supers, False
         self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
         self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
+        # What is written about a leg is read back, which takes seconds: no exit and no entry waits behind it.
+        self._leg_lane = ThreadPoolExecutor(max_workers=LEGS_AT_ONCE, thread_name_prefix="lane-legs")
         self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deliver: Callable[[Message], None] = lambda _: None
@@ -100,11 +113,17 @@ class OrderLanes:
         broker, lane = (self._exits, self._exit_lane) if is_exit else (self._entries, self._entry_lane)
         self._under_way += 1
         stale_at = float("inf") if is_exit else time.monotonic() + self._entry_ttl_s
-        future = lane.submit(_carry_out, broker, command, ticket, stale_at)
+        if _goes_by_super(command):
+            self._reads_legs = True
+            lane = lane if isinstance(command, PlaceOrder) else self._leg_lane
+            future = lane.submit(_carry_out_super, self._supers, command, ticket, stale_at)
+        else:
+            future = lane.submit(_carry_out, broker, command, ticket, stale_at)
         future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
 
     def look(self, command: TakeSnapshot) -> None:
         """Read the broker's whole truth; two requests that wait become one."""
+        self._reads_legs = self._reads_legs or command.with_legs
         if self._snapshots_waiting:
             return
         self._snapshots_waiting += 1
@@ -118,7 +137,7 @@ class OrderLanes:
 
     def close(self) -> None:
         """Wait for what is under way and stop the threads."""
-        for lane in (self._exit_lane, self._entry_lane, self._read_lane):
+        for lane in (self._exit_lane, self._entry_lane, self._leg_lane, self._read_lane):
             lane.shutdown(wait=True)
 
     def _snapshot(self, unanswered: tuple[str, ...]) -> SnapshotTaken:
@@ -127,8 +146,18 @@ class OrderLanes:
             time.sleep(wait)
         self._last_snapshot = time.monotonic()
         self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
-        seen = self._reader.snapshot()
+        seen = self._with_legs(self._reader.snapshot())
         return self._looked_up(seen, unanswered) if seen.known else seen
+
+    def _with_legs(self, seen: SnapshotTaken) -> SnapshotTaken:
+        """Show the legs of super orders too, once there was one; a list that cannot be read is named so."""
+        if not self._reads_legs or self._supers is None or not seen.known:
+            return seen
+        try:
+            return replace(with_legs(seen, self._supers.all()), with_legs=True)
+        except BrokerUnavailable as error:
+            log.warning("legs of super orders could not be read: %s", error)
+            return replace(seen, with_legs=True, legs_unread=True)
 
     def _looked_up(self, seen: SnapshotTaken, unanswered: tuple[str, ...]) -> SnapshotTaken:
         """Add the unanswered orders that the list does not show and the broker knows by our own id (fault R1).
@@ -185,6 +214,41 @@ def _carry_out(broker: Broker, command: Write, ticket: OrderTicket | None, stale
             return broker.modify(command.order_id, ticket, command.change)
         case CancelOrder():
             return broker.cancel(command.order_id)
+
+
+def _goes_by_super(command: Write) -> bool:
+    if isinstance(command, PlaceOrder):
+        return command.ticket.bracket is not None
+    return command.leg is not None
+
+
+def _carry_out_super(
+    supers: SuperOrders | None, command: Write, ticket: OrderTicket | None, stale_at: float
+) -> WriteReply:
+    if supers is None:
+        return WriteReply(outcome=Outcome.NOT_SENT, reason="this account takes no super orders")
+    match command:
+        case PlaceOrder():
+            if command.ticket.bracket is None or time.monotonic() > stale_at:
+                reason = "too many entries at once: this one waited behind others until its signal was stale"
+                return WriteReply(outcome=Outcome.NOT_SENT, reason=reason, throttled=True)
+            return supers.place(super_ticket(command.ticket, command.ticket.bracket))
+        case ModifyOrder():
+            if ticket is None or command.bracket is None or command.leg is None:
+                return WriteReply(outcome=Outcome.NOT_SENT, reason="the leg to change is not in the book")
+            change = supers.change_stop if command.leg.name is SuperLegName.STOP else supers.change_target
+            return _told(change(command.leg.entry_id, super_ticket(ticket, command.bracket)), command.order_id)
+        case CancelOrder():
+            if command.leg is None:
+                return WriteReply(outcome=Outcome.NOT_SENT, reason="the leg to take back is not named")
+            reply = supers.cancel(command.leg.entry_id, command.leg.name)
+            return _told(reply, command.order_id, OrderState.CANCELLED)
+
+
+def _told(reply: ControlReply, order_id: str, state: OrderState | None = None) -> WriteReply:
+    """Give the answer to a write about a leg; what the list has confirmed is looked at again with its quantities."""
+    seen = state if reply.confirmed else None
+    return WriteReply(outcome=reply.outcome, order_id=order_id, reason=reply.reason, state=seen)
 
 
 def _answer(command: Write, done: Future[WriteReply]) -> WriteAnswered:

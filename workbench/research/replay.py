@@ -23,7 +23,7 @@ from workbench.core.errors import BadInput
 from workbench.core.instrument import InstrumentKind
 from workbench.core.legs import Listings
 from workbench.core.messages import DayBegan, DeploymentChecked, SignalRaised, SnapshotTaken
-from workbench.core.plan import Contract
+from workbench.core.plan import Contract, ProtectionRule
 from workbench.research.calls import Calls, evaluate
 from workbench.research.index_feed import IndexFeed
 from workbench.research.listed import Listed
@@ -117,6 +117,11 @@ def refuse_what_has_no_prices(study: Study, capital: Decimal | None) -> None:
         raise BadInput(
             f"plan {plan.name!r}: no bars of contract {plan.contract.value!r} are replayed by this version; use "
             "'index_as_future' or 'option'"
+        )
+    if plan.protection is ProtectionRule.SUPER_ORDER:
+        raise BadInput(
+            f"plan {plan.name!r}: legs of a super order are triggered by the broker, whom a replay does not play; "
+            "replay it with protection stop_and_target"
         )
     if plan.risk_share_pct is not None and capital is None:
         raise BadInput(f"plan {plan.name!r}: a size from risk_share_pct needs the capital to start with; give capital")

@@ -227,7 +227,9 @@ async def trading(
         journal=journal,
         tape=tape,
         ledger=ledger,
-        lanes=OrderLanes(entries=broker, exits=broker, reader=broker, clock=clock, snapshot_pause_s=0.01),
+        lanes=OrderLanes(
+            entries=broker, exits=broker, reader=broker, clock=clock, snapshot_pause_s=0.01, supers=broker.supers
+        ),
         feed=feed,
         clock=clock,
         notifier=notifier,

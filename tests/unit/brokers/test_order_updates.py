@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from workbench.brokers.dhan.order_updates import DhanOrderUpdates
 from workbench.core.messages import BrokerOrder
-from workbench.core.order import OrderState
+from workbench.core.order import LegAddress, OrderState, SuperLegName
 
 TOKEN = "secret-token"
 DATA: dict[str, Any] = {
@@ -163,6 +163,14 @@ def test_a_leg_of_a_super_order_is_an_order_of_its_own(status: str, marks: dict[
     order = read(leg)
     assert order is not None
     assert (order.order_id, order.correlation_id, order.state) == ("12", "", OrderState.WORKING)
+
+
+@pytest.mark.parametrize(("number", "name"), [(2, SuperLegName.STOP), ("3", SuperLegName.TARGET)])
+def test_a_leg_says_of_which_super_order_it_is(number: object, name: SuperLegName) -> None:
+    leg = {**DATA, "orderNo": "12", "txnType": "S", "legNo": number, "remarks": "Super Order", "algoOrdNo": "11"}
+    order = read(leg)
+    assert order is not None
+    assert order.leg == LegAddress(entry_id="11", name=name)
 
 
 def test_a_leg_under_the_number_of_its_entry_is_counted_and_not_handed_on() -> None:

@@ -88,6 +88,7 @@ def test_the_position_shows_its_stop_with_price_order_and_place(status: dict[str
         ({"target": None}, "none"),
         ({"target_order_id": "77"}, "130.15 · at the broker beside the stop · order 77"),
         ({"protection_rule": "stop_and_target"}, "130.15 · watched here"),
+        ({"protection_rule": "super_order", "target_watched_for": "cancelled"}, "130.15 · watched here: cancelled"),
         (
             {"protection_rule": "stop_and_target", "target_watched_for": "free funds are not known"},
             "130.15 · watched here: free funds are not known",

@@ -35,7 +35,10 @@ def test_a_target_beside_the_stop_is_read_and_written_back(exits: dict[str, Any]
         ({"exits": BRACKET, "contract": "index_as_future"}, "use stop_only"),
         ({"exits": BRACKET, "side": "SELL"}, "protected by their stops; use stop_only"),
         ({"exits": BRACKET, "strike": "premium_near 100"}, "use stop_only"),
-        ({"exits": BRACKET, "protection": "super_order"}, "not built; write stop_and_target"),
+        ({"exits": BRACKET, "protection": "super_order", "product": "MARGIN"}, "write product: INTRADAY"),
+        ({"exits": BRACKET, "protection": "super_order", "pyramiding": 1}, "no scale_out and no pyramiding"),
+        ({"exits": {"stop": 15}, "protection": "super_order"}, "needs exits.stop and exits.target"),
+        ({"exits": BRACKET, "protection": "super_order", "contract": "index_as_future"}, "use stop_only"),
     ],
 )
 def test_what_cannot_rest_beside_a_stop_is_refused_with_the_way_out(body: dict[str, Any], said: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import cache
 
+import pytest
+
 from tests.parity.worlds import faulty_bars, market_of, study_of
+from workbench.core.errors import BadInput
 from workbench.core.plan import Distance, Exits, Plan, ProtectionRule
 from workbench.research.replay import replay
 from workbench.research.trades import StudyResult
@@ -35,3 +39,9 @@ def test_a_target_at_the_broker_is_taken_at_its_price_or_better() -> None:
     trades = [each for each in replayed(abridge=True).trades if each.exit_reason == "target"]
     assert trades
     assert all(each.exit_price >= each.entry_price + 9 for each in trades)
+
+
+def test_a_super_order_is_refused_with_the_way_out() -> None:
+    plan = replace(PAIRED, protection=ProtectionRule.SUPER_ORDER)
+    with pytest.raises(BadInput, match="replay it with protection stop_and_target"):
+        replay(study_of(plan, start=START), market_of(faulty_bars()))

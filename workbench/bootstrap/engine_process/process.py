@@ -155,7 +155,8 @@ class EngineProcess:
         self.tape = Tape(self.data / "tape", self.account_id)
         await asyncio.to_thread(safekeeping.pack_old_tapes, self.data / "tape", today)
         self.questions = questions_of(self.venue.wires, lambda: self.runner.engine.config.listings)
-        lanes = OrderLanes(entries=self.broker, exits=self.broker, reader=self.broker, clock=self.clock)
+        broker = self.broker
+        lanes = OrderLanes(entries=broker, exits=broker, reader=broker, clock=self.clock, supers=broker.supers)
         self.runner = Runner(
             make_engine=lambda: engine_of(self),
             journal=self.journal,

@@ -17,6 +17,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from workbench.brokers.dhan.fields import Row, lowered
 from workbench.brokers.dhan.rows import order_from_update
 from workbench.core.errors import CorruptData
 from workbench.core.messages import BrokerOrder
+from workbench.core.order import LegAddress, SuperLegName
 
 log = logging.getLogger(__name__)
 # At DEBUG the websocket library writes whole frames, and our first one holds the token.
@@ -38,6 +40,7 @@ _LOGIN_CODE = 42
 _STEADY_S = 30.0
 _HOPELESS_S = 30.0
 _LEGS = ("2", "3")
+_LEG_NAMES = MappingProxyType({"2": SuperLegName.STOP, "3": SuperLegName.TARGET})
 _LOGIN_WORDS = ("token", "auth", "login", "unauthori")
 
 
@@ -216,7 +219,9 @@ class DhanOrderUpdates:
         if not is_numbered and entry in ("", "0", "NA", order.order_id):
             return order
         self.legs += 1
-        return None if order.order_id == entry else replace(order, correlation_id="")
+        name = _LEG_NAMES.get(str(low.get("legno") or ""))
+        address = None if name is None or entry in ("", "0", "NA") else LegAddress(entry_id=entry, name=name)
+        return None if order.order_id == entry else replace(order, correlation_id="", leg=address)
 
     def _note_other(self, document: dict[str, Any], low: Row) -> None:
         """Count a message that is no order alert; a refused login comes as one, with a remark."""

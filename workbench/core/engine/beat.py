@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from workbench.core import exits
-from workbench.core.engine import day_end, sending, siblings, steering, structures, underlying
+from workbench.core.engine import day_end, sending, siblings, steering, structures, supers, underlying
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
@@ -191,6 +191,8 @@ def _look_after_orders(turn: Turn) -> None:
     """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
     doubtful, exit_unknown = bool(turn.desk.mismatches), False
     for order in turn.book.orders.values():
+        if order.ticket.leg_of and order.state is OrderState.ABANDONED and not turn.desk.blind:
+            doubtful = supers.take_back_lost(turn, order) or doubtful
         if not order.state.may_rest:
             continue
         doubtful = doubtful or _is_doubtful(turn, order)

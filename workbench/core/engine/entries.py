@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import building, day_end, postponing, siblings, slicing, steering, underlying
+from workbench.core.engine import building, day_end, postponing, siblings, slicing, steering, supers, underlying
 from workbench.core.engine.approval import Found, Sized, approve
-from workbench.core.engine.turn import Pending, Slicing, Turn, Wish
+from workbench.core.engine.turn import Pending, Slice, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
 from workbench.core.legs import Refusal, choose, entry_side, given_contract, right_for
 from workbench.core.messages import (
@@ -19,7 +19,7 @@ from workbench.core.messages import (
     Subscribe,
 )
 from workbench.core.money import snap_to_tick
-from workbench.core.plan import Contract, Look, OnOpposite
+from workbench.core.plan import Contract, Look, OnOpposite, ProtectionRule
 from workbench.core.position import Position
 from workbench.core.risk import judge_before_contract
 from workbench.core.signal import Direction, Side, entry_edge, exit_called
@@ -208,6 +208,10 @@ def _order(turn: Turn, sized: Sized) -> None:
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
+    unfit = _unfit_as_super(sized, pieces)
+    if unfit:
+        turn.decide(wish.subject, deployment.name, "denied", unfit, gate="super_order", direction=wish.direction)
+        return
     orders = f" in {len(pieces)} orders" if len(pieces) > 1 else ""
     reason = f"{sized.side.value} {sized.units} {instrument.name} near {sized.price}{orders}"
     turn.decide(wish.subject, deployment.name, "entered", reason, direction=wish.direction)
@@ -224,6 +228,18 @@ def _order(turn: Turn, sized: Sized) -> None:
             until=turn.now,
         ),
     )
+
+
+def _unfit_as_super(sized: Sized, pieces: tuple[Slice, ...]) -> str:
+    """Say why an entry that is to go as a super order cannot, or ""."""
+    rule, instrument = sized.wish.deployment.plan.protection, sized.found.instrument
+    if rule is not ProtectionRule.SUPER_ORDER:
+        return ""
+    limit = slicing.entry_limit(instrument, sized.side, sized.price)
+    bracket = supers.bracket_of(
+        pieces[0].exits, instrument, side=sized.side, price=sized.price, limit=limit, units=sized.units
+    )
+    return supers.why_not(bracket, side=sized.side, orders=len(pieces))
 
 
 def _contract_and_quote(turn: Turn, wish: Wish) -> Found | Refusal | str:

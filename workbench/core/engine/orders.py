@@ -5,7 +5,7 @@ Invariant: the same updates in any order, doubled or with some missing, end in t
 
 from decimal import Decimal
 
-from workbench.core.engine import by_hand, entries, sending, siblings, slicing, steering
+from workbench.core.engine import by_hand, entries, sending, siblings, slicing, steering, supers
 from workbench.core.engine.turn import Turn
 from workbench.core.exits import STOP_REASONS
 from workbench.core.messages import (
@@ -62,7 +62,11 @@ def on_answer(turn: Turn, answer: WriteAnswered) -> None:
 
 def on_update(turn: Turn, update: OrderUpdated) -> None:
     """Fold the broker's word on one order in."""
-    order = turn.book.find(update.order.order_id, update.order.correlation_id)
+    order = turn.book.of_row(update.order)
+    if order is None and turn.book.is_own_leg(update.order):
+        if update.order.filled_quantity:
+            sending.ask_snapshot(turn, f"leg {update.order.order_id} has filled before its entry was told to have")
+        return
     if order is None:
         text = f"order {update.order.order_id} at the broker is not ours ({update.order.raw_status})"
         turn.tell(Level.WARNING, text)
@@ -172,6 +176,7 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
     if ticket.purpose is Purpose.ENTRY:
         turn.desk.refresh_held()
         steering.lay_levels(turn, ticket.position_id)
+        supers.entry_filled(turn, turn.book.orders[ticket.correlation_id])
         if position.exit_reason and position.state is PositionState.EXITING:
             return
         text = f"filled {fresh} of {ticket.quantity} {ticket.instrument.name} at {price}"
@@ -352,6 +357,9 @@ def _gone(turn: Turn, order: Order) -> None:
         return
     if order.state is OrderState.CANCELLED and order.modifications >= steering.MODIFICATIONS_AT_MOST:
         # Our own doing: the broker takes no more changes of it, and a fresh one is placed at once.
+        return
+    if order.ticket.leg_of and order.state is OrderState.CANCELLED:
+        supers.note_gone(turn, order)
         return
     is_held = position.state is PositionState.OPEN or (
         position.state is PositionState.CARRIED and steering.market_trades(turn, position)

@@ -12,11 +12,12 @@ Invariant: a target is sent and changed for no more than what is held, and never
 
 from decimal import Decimal
 
-from workbench.core.engine import building, sending, steering
+from workbench.core.engine import building, sending, steering, supers
 from workbench.core.engine.turn import MarginAsked, Turn
 from workbench.core.exits import target_reached
 from workbench.core.messages import Level, MarginRead, ReadMargin, TargetWatched
 from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
+from workbench.core.plan import ProtectionRule
 from workbench.core.position import Position, PositionState
 
 CHANGES_AT_MOST = 20
@@ -56,6 +57,8 @@ def _follow(turn: Turn, position: Position) -> None:
     units = steering.leavable(turn, position)
     for order in resting if not position.is_paired or units <= 0 else resting[:-1]:
         sending.cancel(turn, order)
+    if position.plan.protection is ProtectionRule.SUPER_ORDER:
+        supers.look_after(turn, position, units)
     if not position.is_paired or units <= 0:
         return
     if resting:
@@ -67,7 +70,11 @@ def _follow(turn: Turn, position: Position) -> None:
 def _resize(turn: Turn, position: Position, order: Order, units: int) -> None:
     if not sending.is_ready(turn, order):
         return
-    terms = _terms(position, order.filled_quantity + units)
+    if order.ticket.leg_of and order.remaining_quantity > units:
+        _watch(turn, position, "a leg of a super order cannot be made smaller")
+        sending.cancel(turn, order)
+        return
+    terms = _terms(position, order.ticket.quantity if order.ticket.leg_of else order.filled_quantity + units)
     if (order.ticket.quantity, order.ticket.price) == (terms.quantity, terms.price):
         return
     refused = turn.desk.refused.get(order.ticket.correlation_id, 0)
@@ -84,6 +91,9 @@ def _offer(turn: Turn, position: Position, units: int) -> None:
     """Send the target, once the stop rests for as much and the margin was read."""
     ended = [each for each in turn.book.orders_of(position.position_id) if each.ticket.purpose is Purpose.TARGET]
     against = _why_not_again(ended)
+    is_super = position.plan.protection is ProtectionRule.SUPER_ORDER
+    if is_super and (not against or supers.other_leg_decides(turn, position)):
+        return  # it came with the entry, and none is ever added
     if against:
         _watch(turn, position, against)
         return

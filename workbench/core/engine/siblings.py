@@ -41,7 +41,7 @@ def target_filled(turn: Turn, position_id: str) -> None:
 def warn_of_excess(turn: Turn, before: Position) -> None:
     """Say that stop and target have both filled; what is too much is taken back at once (fault R15)."""
     held = turn.book.positions[before.position_id].open_quantity
-    if before.plan.protection is ProtectionRule.STOP_AND_TARGET and held < 0 <= before.open_quantity:
+    if before.plan.protection is not ProtectionRule.STOP_ONLY and held < 0 <= before.open_quantity:
         text = f"stop and target of {before.plan.instrument.name} have both filled: {-held} units too many, taken back"
         turn.tell(Level.ALARM, text)
 
@@ -88,7 +88,7 @@ def is_held_up(turn: Turn, position: Position) -> bool:
 
 def awaits_sibling(turn: Turn, position: Position) -> bool:
     """Of stop and target one has left it all: the other is taken back, and that is waited for (fault R15)."""
-    if position.plan.protection is not ProtectionRule.STOP_AND_TARGET:
+    if position.plan.protection is ProtectionRule.STOP_ONLY:
         return False
     resting = turn.book.resting_exits(position.position_id)
     for order in resting:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core import exits
+from workbench.core.engine import supers
 from workbench.core.engine.turn import Slice, Slicing, Turn
 from workbench.core.instrument import Instrument, InstrumentKind
 from workbench.core.messages import (
@@ -22,7 +23,7 @@ from workbench.core.messages import (
 )
 from workbench.core.money import ZERO, Rounding, snap_to_tick
 from workbench.core.order import Order, OrderTicket, OrderType, Purpose
-from workbench.core.plan import Exits
+from workbench.core.plan import Exits, ProtectionRule
 from workbench.core.signal import Side
 
 ENTRY_BUFFER_PCT = Decimal(1)
@@ -138,8 +139,10 @@ def _send(turn: Turn, slicing: Slicing, price: Decimal) -> None:
 def _ticket(turn: Turn, position_id: str, slicing: Slicing, *, piece: Slice, price: Decimal) -> OrderTicket:
     instrument, deployment, side = slicing.instrument, slicing.wish.deployment, slicing.side
     synthetic = instrument.kind is InstrumentKind.SYNTHETIC
-    rounding = Rounding.UP if side is Side.BUY else Rounding.DOWN
-    limit = snap_to_tick(price * (100 + side.sign * ENTRY_BUFFER_PCT) / 100, instrument.tick, rounding)
+    limit = entry_limit(instrument, side, price)
+    bracket = None
+    if deployment.plan.protection is ProtectionRule.SUPER_ORDER:
+        bracket = supers.bracket_of(piece.exits, instrument, side=side, price=price, limit=limit, units=piece.units)
     return OrderTicket(
         correlation_id=turn.correlation_id("E"),
         intent_id=f"{position_id}:entry",
@@ -152,4 +155,11 @@ def _ticket(turn: Turn, position_id: str, slicing: Slicing, *, piece: Slice, pri
         order_type=OrderType.MARKET if synthetic else OrderType.LIMIT,
         product=deployment.plan.product,
         price=Decimal(0) if synthetic else limit,
+        bracket=bracket,
     )
+
+
+def entry_limit(instrument: Instrument, side: Side, price: Decimal) -> Decimal:
+    """Limit of an entry, on the tick, from the best price on the other side (rupees)."""
+    rounding = Rounding.UP if side is Side.BUY else Rounding.DOWN
+    return snap_to_tick(price * (100 + side.sign * ENTRY_BUFFER_PCT) / 100, instrument.tick, rounding)

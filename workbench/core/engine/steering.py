@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.bars import Quote
-from workbench.core.engine import sending, siblings
+from workbench.core.engine import sending, siblings, supers
 from workbench.core.engine.turn import Desk, Turn
 from workbench.core.messages import (
     EntryFailed,
@@ -278,16 +278,16 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
         _stand_back(turn, resting)
         return
     if resting is None:
-        if position.stop_failures > STOP_TRIES:
-            turn.tell(Level.ALARM, f"{position.plan.instrument.name} cannot be protected; leaving it")
-            begin_exit(turn, position.position_id, "unprotected")
-            return
-        sending.place(turn, position, Purpose.STOP, exits.stop_terms(position, units))
-        _set_protection(turn, position, Protection.PENDING)
+        _place_stop(turn, position, units)
         return
     if not sending.is_ready(turn, resting):
         return
+    is_leg = bool(resting.ticket.leg_of)
+    if is_leg and resting.remaining_quantity > units:
+        sending.cancel(turn, resting)  # a leg cannot be made smaller: a plain stop takes its place
+        return
     terms = exits.stop_terms(position, resting.filled_quantity + units)
+    terms = supers.stop_terms(position, resting) if is_leg else terms
     if (resting.ticket.quantity, resting.ticket.trigger_price) != (terms.quantity, terms.trigger_price):
         is_short, is_stuck = resting.remaining_quantity < units, _refuses_changes(turn, resting)
         is_wrong = resting.ticket.quantity != terms.quantity
@@ -303,6 +303,29 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
     # The broker's receipt alone is no stop yet: the exchange can still refuse what is in transit.
     in_transit = resting.state is OrderState.ACCEPTED
     _set_protection(turn, position, Protection.PENDING if in_transit else Protection.AT_BROKER)
+
+
+def _place_stop(turn: Turn, position: Position, units: int) -> None:
+    """Place a stop where none rests; one that was refused too often is not tried again, and the position is left."""
+    if supers.other_leg_decides(turn, position):
+        return
+    if supers.has_lost_its_leg(turn, position):
+        _lost_its_leg(turn, position)
+        position = turn.book.positions[position.position_id]
+    if position.stop_failures > STOP_TRIES:
+        turn.tell(Level.ALARM, f"{position.plan.instrument.name} cannot be protected; leaving it")
+        begin_exit(turn, position.position_id, "unprotected")
+        return
+    sending.place(turn, position, Purpose.STOP, exits.stop_terms(position, units))
+    _set_protection(turn, position, Protection.PENDING)
+
+
+def _lost_its_leg(turn: Turn, position: Position) -> None:
+    """Say that a leg was the stop and is gone, before a plain one is placed: loudly where no target rests either."""
+    reason = "its leg was cancelled and cannot be added again"
+    _set_protection(turn, position, Protection.NONE, reason)
+    level = Level.WARNING if turn.book.resting_targets(position.position_id) else Level.ALARM
+    turn.tell(level, f"the stop of {position.plan.instrument.name} is placed anew: {reason}")
 
 
 def press(turn: Turn, position: Position, resting: Order | None) -> None:
@@ -322,6 +345,11 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
     if resting is None:
         terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
         sending.place(turn, position, Purpose.EXIT, terms)
+    elif resting.ticket.leg_of:
+        sending.cancel(turn, resting)  # a leg cannot be moved to the market: it is taken back, and then it is left
+        if supers.waits_no_longer(turn, position):
+            terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
+            sending.place(turn, position, Purpose.EXIT, terms)
     elif sending.is_ready(turn, resting):
         is_excess = position.open_quantity < 0
         is_used_up = resting.modifications >= MODIFICATIONS_AT_MOST or _refuses_changes(turn, resting)

@@ -156,7 +156,9 @@ class Desk:
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
     `pairs` are live positions whose plan has the target rest beside the stop, `margins` what was asked about theirs,
-    `target_since` when the market was first seen at a target that rests.
+    `target_since` when the market was first seen at a target that rests, `leg_gone` when a leg of a super order was
+    last seen to be cancelled, `legs_seen` when the broker's list of them was last asked for, `legs_read` of when the
+    last one is that could be read.
     """
 
     config: EngineConfig
@@ -192,6 +194,9 @@ class Desk:
     pairs: tuple[str, ...] = ()
     margins: dict[str, MarginAsked] = field(default_factory=dict)
     target_since: dict[str, datetime] = field(default_factory=dict)
+    leg_gone: dict[str, datetime] = field(default_factory=dict)
+    legs_seen: datetime | None = None
+    legs_read: datetime | None = None
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -224,6 +229,7 @@ class Desk:
         self.best_pnl.clear()
         self.margins.clear()
         self.target_since.clear()
+        self.leg_gone.clear()
         self.last_minute = None
 
     def session_of(self, instrument: Instrument, day: date) -> Session | None:
@@ -242,8 +248,8 @@ class Desk:
                 key = self.underlying_key(position.plan.instrument.symbol)
                 spots[key] = (*spots.get(key, ()), position.position_id)
         self.held, self.spots = held, spots
-        both = ProtectionRule.STOP_AND_TARGET
-        self.pairs = tuple(each.position_id for each in self.book.live_positions() if each.plan.protection is both)
+        paired = [each for each in self.book.live_positions() if each.plan.protection is not ProtectionRule.STOP_ONLY]
+        self.pairs = tuple(each.position_id for each in paired)
 
     def underlying_key(self, symbol: str) -> str:
         """Key under which the quotes of an underlying come."""
@@ -261,6 +267,7 @@ class Desk:
         self.naked_since.pop(position_id, None)
         self.margins.pop(position_id, None)
         self.target_since.pop(position_id, None)
+        self.leg_gone.pop(position_id, None)
         self.spot_extremes.pop(position_id, None)
 
 

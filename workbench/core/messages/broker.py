@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from workbench.core.money import ZERO
-from workbench.core.order import OrderState
+from workbench.core.order import LegAddress, OrderState
 from workbench.core.signal import Side
 
 
@@ -15,7 +15,8 @@ class BrokerOrder:
     """One order as the broker knows it (order book row or order update).
 
     `filled_quantity` is cumulative, units; `average_price` rupees; `last_fill_price` the price of the newest
-    execution where it is told.
+    execution where it is told. `leg` is set on the target and the stop of a super order, which share nothing else with
+    their entry.
     """
 
     order_id: str
@@ -33,6 +34,7 @@ class BrokerOrder:
     reason: str = ""
     raw_status: str = ""
     updated_at: datetime | None = None
+    leg: LegAddress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ class SnapshotTaken:
 
     `known` is False where a part could not be read: unknown is never flat. `not_looked_up` are correlation ids of
     unanswered orders that the list does not show and whose look-up by id failed: nothing is known of them.
+    `with_legs`: the list of super orders was asked for too; `legs_unread`: it could not be read.
     """
 
     taken_at: datetime
@@ -182,6 +183,8 @@ class SnapshotTaken:
     positions: tuple[BrokerPosition, ...] = ()
     available_funds: Decimal | None = None
     known: bool = True
+    with_legs: bool = False
+    legs_unread: bool = False
     reason: str = ""
     not_looked_up: tuple[str, ...] = ()
 

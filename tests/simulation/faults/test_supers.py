@@ -1,0 +1,311 @@
+"""Entries that go as super orders, over real sockets: the legs, lost answers, a leg taken back by hand, a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulation.faults.books import book_of, net_at_broker
+from tests.simulation.faults.moments import LOT, MANY, SETTLED_S
+from tests.simulation.faults.rig import Trading, playing_dhan, trading
+from workbench.core.deployment import Deployment
+from workbench.core.messages import AlertAction
+from workbench.core.order import Order, OrderState, Purpose
+from workbench.core.plan import Distance, Exits, Plan, ProtectionRule, Trail
+from workbench.core.position import Position, Protection
+from workbench.testing.simulator import RunningSimulator
+
+NEAR = Exits(stop=Distance(percent=Decimal(30)), target=Distance(percent=Decimal(2)))
+LOW = Exits(stop=Distance(percent=Decimal(1)), target=Distance(percent=Decimal(60)))
+WIDE = Exits(stop=Distance(percent=Decimal(50)), target=Distance(percent=Decimal(100)))
+RESTS = ("TRANSIT", "PENDING", "PART_TRADED", "TRIGGERED")
+Day = Callable[[RunningSimulator], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def supered(sim: RunningSimulator, folder: Path, exits: Exits = WIDE) -> AsyncIterator[Trading]:
+    """An account whose entries go as super orders."""
+    plan = Plan(name="supered", exits=exits, protection=ProtectionRule.SUPER_ORDER)
+    deployment = Deployment(name="ALERTS", symbol="NIFTY", plan=plan, webhook_link="link")
+    async with trading(sim, folder, deployments=(deployment,)) as it:
+        yield it
+
+
+def rows(sim: RunningSimulator) -> list[dict[str, Any]]:
+    """Plain orders and legs at the broker, each once."""
+    found = {row["orderId"]: row for row in book_of(sim)["orders"]}
+    for each in book_of(sim)["superOrders"]:
+        for leg in each["legDetails"]:
+            found.setdefault(leg["orderId"], leg)
+    return list(found.values())
+
+
+def orders(it: Trading, purpose: Purpose) -> list[Order]:
+    return [each for each in it.engine.book.orders.values() if each.ticket.purpose is purpose]
+
+
+def legs(it: Trading) -> list[OrderState]:
+    """States of stop and target leg."""
+    return [each.state for each in it.engine.book.orders.values() if each.ticket.leg_of]
+
+
+def only(it: Trading) -> Position:
+    found: list[Position] = list(it.engine.book.positions.values())
+    (position,) = found
+    return position
+
+
+async def rests(it: Trading) -> None:
+    """Enter, and wait until both legs are seen at the broker."""
+    await it.alert(AlertAction.BULLISH)
+    await it.until(lambda: legs(it) == [OrderState.WORKING] * 2, "both legs at the broker", seconds=20)
+    await it.pass_s(1)
+    assert only(it).protection is Protection.AT_BROKER
+
+
+async def is_over(sim: RunningSimulator, it: Trading) -> None:
+    """Wait until nothing is held; nothing may rest then, both books agree, and nothing was sent twice."""
+    await it.until(lambda: not net_at_broker(sim) and not it.positions(), "being flat")
+    await it.pass_s(3)
+    assert it.runner.faults == []
+    assert net_at_broker(sim) == {}
+    assert not [row for row in rows(sim) if row["orderStatus"] in RESTS], it.story()
+    assert not it.engine.book.frozen, it.story()
+    net = {key: units for key, units in it.engine.book.net_by_instrument().items() if units}
+    assert net == {}
+    sent = Counter(
+        row["correlationId"] for row in book_of(sim)["orders"] if row["legName"] in ("NA", "ENTRY_LEG", None)
+    )
+    assert not [tag for tag, count in sent.items() if count > 1], sent
+
+
+def run(day: Day, **options: Any) -> None:
+    with playing_dhan(**options) as sim:
+        asyncio.run(day(sim))
+
+
+def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path, NEAR) as it:
+            await rests(it)
+            assert [row["legName"] for row in book_of(sim)["superOrders"][0]["legDetails"]]
+            await it.until(lambda: not it.positions(), "the target", seconds=3600)
+            assert only(it).exit_reason == "target"
+            assert sorted(legs(it), key=str) == [OrderState.CANCELLED, OrderState.FILLED]
+            await is_over(sim, it)
+            assert it.alarms == []
+
+    run(day)
+
+
+def test_the_stop_leg_fills_at_the_broker(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(
+            sim, tmp_path, Exits(stop=Distance(percent=Decimal(3)), target=Distance(percent=Decimal(90)))
+        ) as it:
+            await rests(it)
+            await it.until(lambda: not it.positions(), "the stop", seconds=3600)
+            assert only(it).exit_reason == "stop"
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_a_person_leaves_and_the_legs_are_taken_back_first(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+            began = it.seconds
+            await it.flatten()
+            await it.until(lambda: not net_at_broker(sim), "being flat at the broker", seconds=10)
+            assert it.seconds - began <= 10
+            assert legs(it) == [OrderState.CANCELLED] * 2
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_r18_a_stop_leg_taken_back_by_hand_becomes_a_plain_stop(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+            (entry,) = orders(it, Purpose.ENTRY)
+            sim.call(lambda: sim.simulator.super_orders.cancel(entry.order_id, "STOP_LOSS_LEG"))
+            await it.until(lambda: len(orders(it, Purpose.STOP)) == 2, "a plain stop", seconds=10)
+            await it.pass_s(2)
+            plain = orders(it, Purpose.STOP)[-1]
+            assert (plain.state, plain.ticket.quantity, plain.ticket.leg_of) == (OrderState.WORKING, LOT, "")
+            assert any("cannot be added again" in item.text for item in it.notifier.notices)
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_r18_a_target_leg_taken_back_by_hand_is_watched_and_the_stop_leg_rests(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path, NEAR) as it:
+            await rests(it)
+            (entry,) = orders(it, Purpose.ENTRY)
+            sim.call(lambda: sim.simulator.super_orders.cancel(entry.order_id, "TARGET_LEG"))
+            await it.until(lambda: only(it).target_watched_for, "a word on the target", seconds=10)
+            assert legs(it)[0] is OrderState.WORKING
+            await it.until(lambda: not it.positions(), "the target", seconds=3600)
+            assert only(it).exit_reason == "target"
+            await is_over(sim, it)
+
+    run(day)
+
+
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["heard", "deaf"])
+@pytest.mark.parametrize("kind", ["lost_reply", "timeout_after_accept", "http_503", "http_429", "reject"])
+def test_r1_an_entry_that_is_not_answered_is_looked_up_and_never_sent_again(
+    tmp_path: Path, kind: str, is_deaf: bool
+) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            sim.fault(kind, match="POST /super/orders")
+            if is_deaf:
+                sim.fault("updates_dropped", count=MANY)
+            await it.alert(AlertAction.BULLISH)
+            await it.pass_s(12)
+            assert len(book_of(sim)["superOrders"]) <= 1
+            if net_at_broker(sim):
+                assert legs(it) == [OrderState.WORKING] * 2, it.story()
+                assert only(it).open_quantity == LOT
+            sim.clear_faults()
+            await it.flatten()
+            await it.pass_s(SETTLED_S)
+            await is_over(sim, it)
+
+    run(day)
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "timeout_after_accept", "http_503", "http_429", "reject"])
+def test_r13_taking_a_leg_back_that_is_not_answered_holds_up_no_exit(tmp_path: Path, kind: str) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+            sim.fault(kind, match="DELETE /super/orders", count=2)
+            await it.flatten()
+            await it.until(lambda: not net_at_broker(sim), "being flat at the broker", seconds=14)
+            await it.pass_s(SETTLED_S)
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_r13_legs_that_the_list_does_not_show_are_replaced_by_a_plain_stop(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            sim.fault("http_500", match="GET /super/orders", count=MANY)
+            sim.fault("updates_dropped", count=MANY)
+            await it.alert(AlertAction.BULLISH)
+            await it.until(
+                lambda: [each for each in orders(it, Purpose.STOP) if not each.ticket.leg_of],
+                "a plain stop",
+                seconds=25,
+            )
+            await it.until(lambda: orders(it, Purpose.STOP)[-1].state is OrderState.WORKING, "it rests", seconds=12)
+            assert any("was never seen at the broker" in text for text in it.alarms)
+            sim.clear_faults()
+            await it.pass_s(5)
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_a_restart_finds_the_legs_as_they_rest_and_sends_nothing(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+        before = len(rows(sim))
+        await asyncio.to_thread(sim.advance, 20)
+        async with supered(sim, tmp_path) as it:
+            await it.pass_s(15)
+            assert legs(it) == [OrderState.WORKING] * 2
+            assert len(rows(sim)) == before
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_p1_a_leg_that_went_while_nobody_looked_is_replaced_after_the_restart(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+            (entry,) = orders(it, Purpose.ENTRY)
+        sim.call(lambda: sim.simulator.super_orders.cancel(entry.order_id, "STOP_LOSS_LEG"))
+        await asyncio.to_thread(sim.advance, 5)
+        async with supered(sim, tmp_path) as it:
+            await it.until(
+                lambda: [each for each in orders(it, Purpose.STOP) if not each.ticket.leg_of],
+                "a plain stop",
+                seconds=25,
+            )
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_p1_a_fill_that_came_while_the_process_was_dead_has_its_legs(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            sim.fault("lost_reply", match="POST /super/orders")
+            sim.fault("updates_dropped", count=MANY)
+            await it.alert(AlertAction.BULLISH)
+        sim.clear_faults()
+        await asyncio.to_thread(sim.advance, 10)
+        async with supered(sim, tmp_path) as it:
+            await it.until(lambda: legs(it) == [OrderState.WORKING] * 2, "both legs", seconds=20)
+            assert len(book_of(sim)["superOrders"]) == 1
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+@pytest.mark.parametrize("kind", ["", "lost_reply", "http_503", "http_429", "reject"])
+def test_r1_a_trailed_stop_leg_stands_at_the_broker_where_our_book_says(tmp_path: Path, kind: str) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        trail = Trail(distance=Distance(percent=Decimal(25)))
+        async with supered(sim, tmp_path, replace(WIDE, trail=trail)) as it:
+            await rests(it)
+            if kind:
+                sim.fault(kind, match="PUT /super/orders", count=2)
+            moved = "a stop that was moved"
+            await it.until(lambda: orders(it, Purpose.STOP)[0].modifications or not it.positions(), moved, seconds=900)
+            await it.pass_s(12)
+            (stop, *_) = orders(it, Purpose.STOP)
+            assert stop.state is OrderState.WORKING
+            (found,) = book_of(sim)["superOrders"]
+            prices = {leg["legName"]: leg["price"] for leg in found["legDetails"]}
+            assert Decimal(repr(prices["STOP_LOSS_LEG"])) == stop.ticket.trigger_price == only(it).stop
+            assert Decimal(repr(prices["TARGET_LEG"])) == only(it).target
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
+def test_an_account_that_trades_otherwise_sends_no_super_order(tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with trading(sim, tmp_path) as it:
+            await it.alert(AlertAction.BULLISH)
+            await it.pass_s(3)
+            assert book_of(sim)["superOrders"] == []
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)

@@ -1,0 +1,98 @@
+"""The list of super orders laid over the order book: legs with ids of their own, and legs that share their entry's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from workbench.core.messages import BrokerOrder, BrokerTrade, SnapshotTaken
+from workbench.core.order import LegAddress, OrderState
+from workbench.core.session import IST
+from workbench.core.signal import Side
+from workbench.core.super_order import SuperLeg, SuperLegName, SuperOrder, with_legs
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=IST)
+STOP, TARGET = SuperLegName.STOP, SuperLegName.TARGET
+ENTRY = BrokerOrder(
+    order_id="5925",
+    correlation_id="entry",
+    state=OrderState.FILLED,
+    segment="NSE_FNO",
+    security_id="1",
+    side=Side.BUY,
+    quantity=75,
+    filled_quantity=75,
+    average_price=Decimal(120),
+    price=Decimal(121),
+)
+
+
+def leg(name: SuperLegName, order_id: str, **more: object) -> SuperLeg:
+    plain = SuperLeg(
+        name=name,
+        order_id=order_id,
+        side=Side.SELL,
+        state=OrderState.WORKING,
+        quantity=75,
+        remaining_quantity=75,
+        triggered_quantity=0,
+        price=Decimal(105 if name is STOP else 150),
+        trail_by=Decimal(0),
+        raw_status="PENDING",
+    )
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def sold(order_id: str) -> BrokerTrade:
+    return BrokerTrade(
+        order_id=order_id,
+        trade_id="T",
+        segment="NSE_FNO",
+        security_id="1",
+        side=Side.SELL,
+        quantity=75,
+        price=Decimal(104),
+    )
+
+
+def rows(*legs: SuperLeg, orders: tuple[BrokerOrder, ...] = (ENTRY,), **more: object) -> list[BrokerOrder]:
+    seen = replace(SnapshotTaken(taken_at=NOW, orders=orders), **more)  # type: ignore[arg-type]
+    return list(with_legs(seen, (SuperOrder(entry=ENTRY, legs=legs, is_closed=False),)).orders)
+
+
+@pytest.mark.parametrize(
+    ("stop_id", "target_id"), [("5925", "5925"), ("", ""), ("0", "0"), ("77", "77"), ("77", "78"), ("5925", "78")]
+)
+def test_r1_entry_and_legs_stay_three_orders_whatever_ids_the_list_gives_them(stop_id: str, target_id: str) -> None:
+    entry, stop, target = rows(leg(STOP, stop_id), leg(TARGET, target_id))
+    assert entry == ENTRY
+    assert stop.leg == LegAddress(entry_id="5925", name=STOP)
+    assert target.leg == LegAddress(entry_id="5925", name=TARGET)
+    assert len({entry.order_id, stop.order_id, target.order_id}) == 3
+    assert (stop.trigger_price, target.price) == (Decimal(105), Decimal(150))
+    assert (stop.filled_quantity, target.filled_quantity) == (0, 0)
+
+
+def test_r15_a_sale_under_the_id_that_all_share_counts_once_and_for_the_leg_that_traded() -> None:
+    stop = leg(STOP, "5925", triggered_quantity=75)
+    target = leg(TARGET, "5925", state=OrderState.FILLED)
+    found = rows(stop, target, trades=(sold("5925"), replace(sold("5925"), trade_id="E", side=Side.BUY)))
+    assert [(each.filled_quantity, each.state) for each in found] == [
+        (75, OrderState.FILLED),
+        (0, OrderState.WORKING),
+        (75, OrderState.FILLED),
+    ]
+    assert found[2].average_price == Decimal(104)
+
+
+def test_a_sale_that_no_leg_claims_is_nobodys() -> None:
+    _, stop, target = rows(leg(STOP, "5925"), leg(TARGET, "5925"), trades=(sold("5925"),))
+    assert (stop.filled_quantity, target.filled_quantity) == (0, 0)
+
+
+def test_a_leg_in_the_order_book_under_the_id_of_its_entry_never_takes_the_entrys_place() -> None:
+    in_book = replace(ENTRY, side=Side.SELL, correlation_id="", filled_quantity=0, state=OrderState.WORKING)
+    assert rows(leg(STOP, "5925"), leg(TARGET, "5925"), orders=(ENTRY, in_book))[0] == ENTRY
