@@ -65,6 +65,9 @@ class SimulatorConfig:
         How the fields of an order update are written; the broker's own documents and its users disagree.
     prev_close_for_all : bool
         Send the previous close (packet 6) for every new subscription, not for indices alone; the documents disagree.
+    legs_share_ids : bool
+        Show target and stop of a super order under the id of its entry, as in the broker's published sample; what his
+        server does is not known.
     rate_scale : float or None
         How many times faster than at the broker the windows of its rate limits pass; None: nothing is limited.
     token_kind : TokenKind
@@ -89,6 +92,7 @@ class SimulatorConfig:
     closing_s: float = 5.0
     update_casing: str = "pascal"
     prev_close_for_all: bool = False
+    legs_share_ids: bool = False
     rate_scale: float | None = None
     token_kind: TokenKind = TokenKind.PRACTICE
     pin: str = field(default="", repr=False)
@@ -142,7 +146,7 @@ class Simulator:
         self.updates = UpdateHub(self.token, self.client_id, casing=config.update_casing)
         self.account = Account(config.starting_funds)
         self.desk = Desk(self.account, self._changed, config.first_number, client_id=config.client_id)
-        self.super_orders = SuperOrders(self.desk)
+        self.super_orders = SuperOrders(self.desk, legs_share_ids=config.legs_share_ids)
         self.conditional = ConditionalOrders(self.desk)
         self.pnl_exit = PnlExit(self.desk)
         self.statements = Statements(self.account, charges)

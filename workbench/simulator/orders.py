@@ -81,7 +81,8 @@ class SimOrder:
     """One order in the broker's book.
 
     `source` is P for the API and N for the broker itself; `parent` is the id of the super order's entry, on its other
-    legs; `received_s` is when it came on the desk's own clock, real seconds.
+    legs; `shown_as` is the id that clients read instead of its own, empty where that is the same; `received_s` is when
+    it came on the desk's own clock, real seconds.
     """
 
     order_id: str
@@ -102,6 +103,7 @@ class SimOrder:
     source: str = "P"
     leg: Leg = Leg.NONE
     parent: str = ""
+    shown_as: str = ""
     received_s: float = 0.0
     status: Status = Status.TRANSIT
     filled: int = 0
@@ -110,6 +112,11 @@ class SimOrder:
     modifications: int = 0
     error_code: str = ""
     reason: str = "CONFIRMED"
+
+    @property
+    def shown_id(self) -> str:
+        """The id under which clients know it."""
+        return self.shown_as or self.order_id
 
     @property
     def remaining(self) -> int:

@@ -61,7 +61,7 @@ def order_routes(simulator: Simulator) -> APIRouter:
         return answer(200, wire.order_row(found, client)) if found else answer(*refusal(unknown_order()))
 
     async def trades(order_id: str | None = None) -> Response:
-        rows = [each for each in desk.trades if order_id in (None, each.order.order_id)]
+        rows = [each for each in desk.trades if order_id in (None, each.order.shown_id)]
         return answer(200, [wire.trade_row(each, client) for each in rows])
 
     add = router.add_api_route

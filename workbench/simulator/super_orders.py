@@ -6,9 +6,11 @@ market with price protection, the target at its limit); the other one and what i
 stop of a trailing super order follows the last price in whole jumps.
 
 Nobody has published what the broker sends for the legs: here they get ids of their own when the super order is placed,
-show PENDING until they go, and stand in the order book from then on.
+or are shown under the id of their entry, as in his sample; they show PENDING until they go, and stand in the order book
+from then on.
 
-Invariant: of target and stop at most one ever becomes an order; a stop that trails never goes back.
+Invariant: of target and stop at most one ever becomes an order, unless a test has ordered the race in which both do; a
+stop that trails never goes back.
 """
 
 from __future__ import annotations
@@ -91,16 +93,25 @@ class SuperOrders:
     Parameters
     ----------
     desk : Desk
+    legs_share_ids : bool
+        Show the legs under the id of their entry.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, *, legs_share_ids: bool = False) -> None:
+        self._desk, self._legs_share_ids = desk, legs_share_ids
+        self._races = 0
         self.orders: dict[str, SuperOrder] = {}
         desk.annexes.append(self)
 
     def open_day(self) -> None:
         """Start a day with none."""
         self.orders = {}
+
+    # What a test may order
+
+    def race_legs(self, count: int = 1) -> None:
+        """Let both legs of the next super orders go to the exchange when somebody bids (or asks) the target's price."""
+        self._races = count
 
     # What the front door asks
 
@@ -192,14 +203,21 @@ class SuperOrders:
             if leg.order.quantity != entry.filled:
                 leg.order.quantity, leg.order.updated = entry.filled, self._desk.now
                 self._desk.tell(leg.order)
-        last = self._desk.board.quote(entry.listed).last
+        quote = self._desk.board.quote(entry.listed)
+        last = quote.last
         if last <= ZERO:
             # Nobody knows a price now: nothing is triggered on an old one.
             return
         for leg in waiting:
             beyond = (last - leg.price) * entry.side.sign
-            if beyond <= ZERO if leg.order.leg is Leg.STOP_LOSS else beyond >= ZERO:
-                self._send(found, leg)
+            is_stop = leg.order.leg is Leg.STOP_LOSS
+            if beyond <= ZERO if is_stop else beyond >= ZERO:
+                touch = quote.bid if entry.side is Side.BUY else quote.ask
+                if is_stop or not self._races:
+                    self._trigger(found, leg)
+                elif (touch - leg.price) * entry.side.sign >= ZERO:
+                    self._races -= 1
+                    self._trigger(found, leg, with_all=True)
                 return
         self._trail(found, last)
 
@@ -213,13 +231,17 @@ class SuperOrders:
             found.base += move
             self._reprice(stop, stop.price + move)
 
-    def _send(self, found: SuperOrder, leg: SuperLeg) -> None:
-        desk, order = self._desk, leg.order
-        for other in list(found.waiting()):
-            if other is not leg:
-                desk.end(other.order, Status.CANCELLED, "CANCELLED: THE OTHER LEG WAS TRIGGERED")
+    def _trigger(self, found: SuperOrder, leg: SuperLeg, *, with_all: bool = False) -> None:
+        desk, others = self._desk, [each for each in found.waiting() if each is not leg]
+        for other in others if not with_all else ():
+            desk.end(other.order, Status.CANCELLED, "CANCELLED: THE OTHER LEG WAS TRIGGERED")
         if found.entry.status.is_open:
             desk.end(found.entry, Status.CANCELLED, "CANCELLED: AN EXIT LEG WAS TRIGGERED")
+        for each in (leg, *(others if with_all else ())):
+            self._send(each)
+
+    def _send(self, leg: SuperLeg) -> None:
+        desk, order = self._desk, leg.order
         leg.sent = True
         order.status, order.updated = Status.TRIGGERED, desk.now
         desk.tell(order)
@@ -237,6 +259,7 @@ class SuperOrders:
             disclosed_quantity=0, price=ZERO, trigger_price=ZERO, correlation_id=entry.correlation_id,
         )  # fmt: skip
         made = SuperLeg(order=self._desk.draft(terms, leg=leg, parent=entry.order_id), price=price)
+        made.order.shown_as = entry.order_id if self._legs_share_ids else ""
         made.order.status = Status.PENDING
         _show(made)
         return made

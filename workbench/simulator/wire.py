@@ -68,7 +68,7 @@ def order_row(order: SimOrder, client_id: str) -> Row:
     instrument = order.listed.instrument
     return {
         "dhanClientId": client_id,
-        "orderId": order.order_id,
+        "orderId": order.shown_id,
         "exchangeOrderId": order.exchange_order_id if order.status is not Status.TRANSIT else "0",
         "correlationId": order.correlation_id,
         "orderStatus": order.status.value,
@@ -116,7 +116,7 @@ def super_row(found: SuperOrder, last: float, client_id: str) -> Row:
 def _leg_row(leg: SuperLeg, found: SuperOrder) -> Row:
     order = leg.order
     return {
-        "orderId": order.order_id,
+        "orderId": order.shown_id,
         "legName": order.leg.value,
         "transactionType": order.side.value,
         "totalQuatity": order.quantity,
@@ -134,7 +134,7 @@ def trade_row(trade: Trade, client_id: str) -> Row:
     instrument = order.listed.instrument
     return {
         "dhanClientId": client_id,
-        "orderId": order.order_id,
+        "orderId": order.shown_id,
         "exchangeOrderId": order.exchange_order_id,
         "exchangeTradeId": trade.trade_id,
         "transactionType": order.side.value,
@@ -242,7 +242,7 @@ def order_alert(order: SimOrder, client_id: str, now: datetime, last: float) -> 
         "SecurityId": instrument.security_id,
         "ClientId": client_id,
         "ExchOrderNo": order.exchange_order_id if order.status is not Status.TRANSIT else "",
-        "OrderNo": order.order_id,
+        "OrderNo": order.shown_id,
         "Product": _PRODUCT_LETTERS.get(order.product, "I"),
         "TxnType": "B" if order.side is Side.BUY else "S",
         "OrderType": _TYPE_LETTERS[order.order_type],

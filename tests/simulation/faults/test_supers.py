@@ -28,6 +28,7 @@ LOW = Exits(stop=Distance(percent=Decimal(1)), target=Distance(percent=Decimal(6
 WIDE = Exits(stop=Distance(percent=Decimal(50)), target=Distance(percent=Decimal(100)))
 RESTS = ("TRANSIT", "PENDING", "PART_TRADED", "TRIGGERED")
 Day = Callable[[RunningSimulator], Coroutine[Any, Any, None]]
+Run = Callable[[Day], None]
 
 
 @asynccontextmanager
@@ -40,11 +41,12 @@ async def supered(sim: RunningSimulator, folder: Path, exits: Exits = WIDE) -> A
 
 
 def rows(sim: RunningSimulator) -> list[dict[str, Any]]:
-    """Plain orders and legs at the broker, each once."""
-    found = {row["orderId"]: row for row in book_of(sim)["orders"]}
-    for each in book_of(sim)["superOrders"]:
+    """Plain orders and legs at the broker, each once; a leg may bear the id of its entry."""
+    book = book_of(sim)
+    found = {(row["orderId"], row["legName"]): row for row in book["orders"]}
+    for each in book["superOrders"]:
         for leg in each["legDetails"]:
-            found.setdefault(leg["orderId"], leg)
+            found.setdefault((leg["orderId"], leg["legName"]), leg)
     return list(found.values())
 
 
@@ -87,12 +89,18 @@ async def is_over(sim: RunningSimulator, it: Trading) -> None:
     assert not [tag for tag, count in sent.items() if count > 1], sent
 
 
-def run(day: Day, **options: Any) -> None:
-    with playing_dhan(**options) as sim:
-        asyncio.run(day(sim))
+@pytest.fixture(params=[False, True], ids=["own_ids", "shared_ids"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Live through a day at a broker whose legs have ids of their own, and at one who shows their entry's."""
+
+    def lived(day: Day) -> None:
+        with playing_dhan(legs_share_ids=request.param) as sim:
+            asyncio.run(day(sim))
+
+    return lived
 
 
-def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(tmp_path: Path) -> None:
+def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path, NEAR) as it:
             await rests(it)
@@ -106,7 +114,7 @@ def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(t
     run(day)
 
 
-def test_the_stop_leg_fills_at_the_broker(tmp_path: Path) -> None:
+def test_the_stop_leg_fills_at_the_broker(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(
             sim, tmp_path, Exits(stop=Distance(percent=Decimal(3)), target=Distance(percent=Decimal(90)))
@@ -119,7 +127,7 @@ def test_the_stop_leg_fills_at_the_broker(tmp_path: Path) -> None:
     run(day)
 
 
-def test_a_person_leaves_and_the_legs_are_taken_back_first(tmp_path: Path) -> None:
+def test_a_person_leaves_and_the_legs_are_taken_back_first(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             await rests(it)
@@ -133,7 +141,7 @@ def test_a_person_leaves_and_the_legs_are_taken_back_first(tmp_path: Path) -> No
     run(day)
 
 
-def test_r18_a_stop_leg_taken_back_by_hand_becomes_a_plain_stop(tmp_path: Path) -> None:
+def test_r18_a_stop_leg_taken_back_by_hand_becomes_a_plain_stop(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             await rests(it)
@@ -150,7 +158,7 @@ def test_r18_a_stop_leg_taken_back_by_hand_becomes_a_plain_stop(tmp_path: Path) 
     run(day)
 
 
-def test_r18_a_target_leg_taken_back_by_hand_is_watched_and_the_stop_leg_rests(tmp_path: Path) -> None:
+def test_r18_a_target_leg_taken_back_by_hand_is_watched_and_the_stop_leg_rests(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path, NEAR) as it:
             await rests(it)
@@ -168,7 +176,7 @@ def test_r18_a_target_leg_taken_back_by_hand_is_watched_and_the_stop_leg_rests(t
 @pytest.mark.parametrize("is_deaf", [False, True], ids=["heard", "deaf"])
 @pytest.mark.parametrize("kind", ["lost_reply", "timeout_after_accept", "http_503", "http_429", "reject"])
 def test_r1_an_entry_that_is_not_answered_is_looked_up_and_never_sent_again(
-    tmp_path: Path, kind: str, is_deaf: bool
+    run: Run, tmp_path: Path, kind: str, is_deaf: bool
 ) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
@@ -190,7 +198,7 @@ def test_r1_an_entry_that_is_not_answered_is_looked_up_and_never_sent_again(
 
 
 @pytest.mark.parametrize("kind", ["lost_reply", "timeout_after_accept", "http_503", "http_429", "reject"])
-def test_r13_taking_a_leg_back_that_is_not_answered_holds_up_no_exit(tmp_path: Path, kind: str) -> None:
+def test_r13_taking_a_leg_back_that_is_not_answered_holds_up_no_exit(run: Run, tmp_path: Path, kind: str) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             await rests(it)
@@ -203,7 +211,7 @@ def test_r13_taking_a_leg_back_that_is_not_answered_holds_up_no_exit(tmp_path: P
     run(day)
 
 
-def test_r13_legs_that_the_list_does_not_show_are_replaced_by_a_plain_stop(tmp_path: Path) -> None:
+def test_r13_legs_that_the_list_does_not_show_are_replaced_by_a_plain_stop(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             sim.fault("http_500", match="GET /super/orders", count=MANY)
@@ -224,7 +232,7 @@ def test_r13_legs_that_the_list_does_not_show_are_replaced_by_a_plain_stop(tmp_p
     run(day)
 
 
-def test_a_restart_finds_the_legs_as_they_rest_and_sends_nothing(tmp_path: Path) -> None:
+def test_a_restart_finds_the_legs_as_they_rest_and_sends_nothing(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             await rests(it)
@@ -240,7 +248,7 @@ def test_a_restart_finds_the_legs_as_they_rest_and_sends_nothing(tmp_path: Path)
     run(day)
 
 
-def test_p1_a_leg_that_went_while_nobody_looked_is_replaced_after_the_restart(tmp_path: Path) -> None:
+def test_p1_a_leg_that_went_while_nobody_looked_is_replaced_after_the_restart(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             await rests(it)
@@ -259,7 +267,7 @@ def test_p1_a_leg_that_went_while_nobody_looked_is_replaced_after_the_restart(tm
     run(day)
 
 
-def test_p1_a_fill_that_came_while_the_process_was_dead_has_its_legs(tmp_path: Path) -> None:
+def test_p1_a_fill_that_came_while_the_process_was_dead_has_its_legs(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:
             sim.fault("lost_reply", match="POST /super/orders")
@@ -277,7 +285,7 @@ def test_p1_a_fill_that_came_while_the_process_was_dead_has_its_legs(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["", "lost_reply", "http_503", "http_429", "reject"])
-def test_r1_a_trailed_stop_leg_stands_at_the_broker_where_our_book_says(tmp_path: Path, kind: str) -> None:
+def test_r1_a_trailed_stop_leg_stands_at_the_broker_where_our_book_says(run: Run, tmp_path: Path, kind: str) -> None:
     async def day(sim: RunningSimulator) -> None:
         trail = Trail(distance=Distance(percent=Decimal(25)))
         async with supered(sim, tmp_path, replace(WIDE, trail=trail)) as it:
@@ -299,7 +307,7 @@ def test_r1_a_trailed_stop_leg_stands_at_the_broker_where_our_book_says(tmp_path
     run(day)
 
 
-def test_an_account_that_trades_otherwise_sends_no_super_order(tmp_path: Path) -> None:
+def test_an_account_that_trades_otherwise_sends_no_super_order(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with trading(sim, tmp_path) as it:
             await it.alert(AlertAction.BULLISH)

@@ -226,3 +226,32 @@ def test_a_gap_past_the_stop_may_leave_it_resting_at_its_protected_price(venue: 
     assert venue.net == venue.lot * 2
     venue.price(60.0)
     assert (venue.net, venue.row(order_id)["orderStatus"]) == (0, "CLOSED")
+
+
+def test_legs_may_be_shown_under_the_id_of_their_entry_in_the_list_the_book_the_trades_and_the_updates() -> None:
+    venue = Venue(legs_share_ids=True)
+    order_id = venue.place()
+    venue.price(100.0)
+    assert {leg["orderId"] for leg in venue.row(order_id)["legDetails"]} == {order_id}
+    venue.price(89.9)
+    book: Any = venue.sim.book()
+    assert venue.net == 0
+    assert {row["orderId"] for row in (*book["orders"], *book["trades"])} == {order_id}
+    assert [row["legName"] for row in book["orders"]] == ["ENTRY_LEG", "STOP_LOSS_LEG"]
+    sold = [each for each in venue.alerts if each["LegNo"] == 2 and each["Status"] == "TRADED"]
+    assert [(each["OrderNo"], each["AlgoOrdNo"], each["TradedQty"]) for each in sold] == [
+        (order_id, order_id, venue.lot * 2)
+    ]
+
+
+def test_a_race_that_was_ordered_lets_both_legs_go_once_the_target_is_bid(venue: Venue) -> None:
+    first = venue.place()
+    venue.sim.super_orders.race_legs()
+    venue.price(120.0)
+    assert venue.net == venue.lot * 2, "the target's price has traded and nobody bids it yet"
+    venue.price(120.05)
+    assert venue.net == -venue.lot * 2
+    assert [each[0] for each in venue.legs(first).values()] == ["TRIGGERED", "TRIGGERED"]
+    venue.place(correlationId="next", price=121.0, targetPrice=130.0)
+    venue.price(130.05)
+    assert venue.net == -venue.lot * 2, "the next super order is one of two again"
