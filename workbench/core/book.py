@@ -84,6 +84,8 @@ class Book:
     overnight: tuple[Stay, ...] = ()
     structures: dict[str, Structure] = field(default_factory=dict)
     postponed: dict[str, EntryPostponed] = field(default_factory=dict)
+    unsent: dict[str, PositionPlanned] = field(default_factory=dict)
+    """By signal or alert: the newest position of an entry of which more is to be sent."""
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -261,6 +263,7 @@ class Book:
                 waiting = self.postponed.get(event.deployment)
                 if waiting is not None and waiting.subject == event.subject:
                     del self.postponed[event.deployment]
+                self.unsent.pop(event.subject, None)
             case EntryPostponed():
                 self.postponed[event.deployment] = event
 
@@ -317,6 +320,10 @@ class Book:
         # Slices are one trade; what was carried over is one of another day.
         is_of_today = self.day is None or event.at.date() >= self.day
         self.trades_today += is_of_today and not event.group
+        if event.unsent and is_of_today:
+            self.unsent[event.subject] = event
+        else:
+            self.unsent.pop(event.subject, None)
 
     def _stayed(
         self, event: SpotLevelsMoved | PositionCarried | PositionResumed | LeftToExpire | PositionSettled

@@ -15,6 +15,7 @@ from workbench.core.messages import (
     Operator,
     OperatorOrdered,
     Outcome,
+    WriteAnswered,
     WriteKind,
 )
 from workbench.core.order import OrderState, OrderTicket
@@ -90,8 +91,28 @@ def test_r19_of_an_entry_whose_first_order_is_refused_nothing_is_sent() -> None:
     stand.answer(stand.ticket("E"), Outcome.REJECTED, reason="margin")
     stand.wait(2)
     assert len(stand.tickets("E")) == 1
-    assert stand.fates("a") == ["entered"]
+    assert stand.fates("a") == ["entered", "entered"]
+    assert "0 of 3 orders taken: an order is rejected: margin" in stand.book.decisions[-1].reason
     assert stand.position.state is PositionState.FAILED
+
+
+def test_r19_of_an_entry_whose_first_order_is_not_answered_the_rest_has_its_reason() -> None:
+    stand = big(100)
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN, reason="no reply")
+    assert len(stand.tickets("E")) == 1
+    assert "0 of 3 orders taken: an order is unknown" in stand.book.decisions[-1].reason
+
+
+def test_r19_the_first_order_refused_for_its_pace_has_one_word_more_and_not_two() -> None:
+    stand = big(100)
+    entry = stand.ticket("E")
+    stand.tell(
+        WriteAnswered(
+            kind=WriteKind.PLACE, correlation_id=entry.correlation_id, outcome=Outcome.NOT_SENT, throttled=True
+        )
+    )
+    assert stand.fates("a") == ["entered", "denied"]
+    assert stand.book.unsent == {}
 
 
 def test_an_entry_of_too_many_orders_is_refused() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 from workbench.core.book import Book
-from workbench.core.engine import postponing, steering
+from workbench.core.engine import postponing, slicing, steering
 from workbench.core.engine.turn import DAILY_LOSS, Turn
 from workbench.core.messages import (
     AccountFrozen,
@@ -52,7 +52,7 @@ def open_day(turn: Turn, day: date) -> None:
     if not before.feed_alive:
         carried.append(FeedJudged(alive=False, at=now, reason=before.feed_reason))
     carried += before.armed.values()
-    forgotten = postponing.forgotten(turn)
+    forgotten, unsent = postponing.forgotten(turn), list(before.unsent.values())
     held = [position for position in before.live_positions() if position.open_quantity]
     # What was left whole and not closed yet, for the end of another order was never told: that order has expired.
     left = [position for position in before.live_positions() if position.fills and not position.open_quantity]
@@ -69,6 +69,7 @@ def open_day(turn: Turn, day: date) -> None:
     for wish in forgotten:
         name = wish.deployment
         turn.decide(wish.subject, name, "denied", "the day is over", gate="withdrawn", direction=wish.direction)
+    slicing.give_up(turn, unsent, "the day is over")
     for position in held:
         level = Level.INFO if position.state is PositionState.CARRIED else Level.ALARM
         turn.tell(level, f"{position.plan.instrument.name} is carried over from {position.plan.at:%Y-%m-%d}")

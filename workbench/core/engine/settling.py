@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from workbench.core.engine import by_hand, orders, postponing, sending, steering
+from workbench.core.engine import by_hand, orders, postponing, sending, slicing, steering
 from workbench.core.engine.turn import Turn
 from workbench.core.instrument import Instrument
 from workbench.core.messages import (
@@ -89,6 +89,7 @@ def settle_after_recovery(turn: Turn) -> None:
                     reason="restart before the answer",
                 )
             )
+    slicing.give_up(turn, list(turn.book.unsent.values()), "the process ended, and the price of then is gone")
     postponing.take_up(turn)
     turn.desk.blind = bool(turn.book.frozen)
     for key in sorted(turn.book.cancels_pending):

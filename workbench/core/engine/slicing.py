@@ -2,11 +2,13 @@
 
 What exceeds the exchange's freeze quantity (fault R19), and what leaves at several targets (scale-outs), becomes
 several positions, each with its own intent, stop and exit. They are sent one after the other, each when the one before
-was taken; the first that is not taken, or not answered, ends it.
+was taken; the first that is not taken, or not answered, ends it, and so does the end of the process.
 
-Invariant: no position is greater than one order may be, and no entry is sent while another of its group is in doubt.
+Invariants: no position is greater than one order may be; no entry is sent while another of its group is in doubt; and
+what was approved and is not sent has a line in the record that says why.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -56,10 +58,8 @@ def begin(turn: Turn, slicing: Slicing) -> None:
 def answered(turn: Turn, order: Order, *, taken: bool, why: str) -> None:
     """Go on with the next order of an entry, or end it, once the last one was answered."""
     slicing = turn.desk.slicing.pop(order.ticket.position_id, None)
-    if slicing is None:
+    if slicing is None or slicing.wish.subject not in turn.book.unsent:
         return
-    if not taken and slicing.sent == 1:
-        return  # nothing was entered, and that has its own word in the record
     reason = why if not taken else _why_not(turn, slicing)
     price = _price_now(turn, slicing)
     if not reason and price > 0:
@@ -70,6 +70,14 @@ def answered(turn: Turn, order: Order, *, taken: bool, why: str) -> None:
     wish = slicing.wish
     turn.decide(wish.subject, wish.deployment.name, "entered", text, direction=wish.direction)
     turn.tell(Level.WARNING, f"entry of {slicing.instrument.name}: {text}")
+
+
+def give_up(turn: Turn, unsent: Iterable[PositionPlanned], why: str) -> None:
+    """Say of entries that were begun what of them is not sent any more: whoever would have sent it is gone."""
+    for last in unsent:
+        text = f"{last.unsent} units of it were not sent: {why}"
+        turn.decide(last.subject, last.deployment, "entered", text, direction=last.direction)
+        turn.tell(Level.WARNING, f"entry of {last.instrument.name}: {text}")
 
 
 def _why_not(turn: Turn, slicing: Slicing) -> str:
@@ -124,6 +132,7 @@ def _send(turn: Turn, slicing: Slicing, price: Decimal) -> None:
             overnight=plan.overnight,
             group="" if slicing.sent == 1 else slicing.group,
             protection=plan.protection,
+            unsent=sum(each.units for each in left),
         )
     )
     turn.desk.refresh_held()

@@ -103,6 +103,8 @@ class PositionPlanned:
         What it is a leg of; empty where it stands alone.
     protection : ProtectionRule
         What rests at the broker while it is held.
+    unsent : int
+        Units of the same entry that are still to be sent, as further positions of the group.
     """
 
     position_id: str
@@ -122,6 +124,7 @@ class PositionPlanned:
     group: str = ""
     structure: str = ""
     protection: ProtectionRule = ProtectionRule.STOP_ONLY
+    unsent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
