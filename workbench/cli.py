@@ -123,11 +123,13 @@ def _research(commands: Commands) -> None:
     _strategy(_command(commands, "check", "check", "checks that a strategy must pass before promotion"))
     promote = _command(commands, "promote", "promote", "make a deployment of a strategy and a plan")
     promote.add_argument("name")
-    promote.add_argument("--strategy", required=True)
+    driven = promote.add_mutually_exclusive_group(required=True)
+    driven.add_argument("--strategy", help="a strategy that raises its signals; checked first")
+    driven.add_argument("--alerts", action="store_true", help="only alerts (TradingView) raise its signals")
     promote.add_argument("--symbol", default="NIFTY")
     promote.add_argument("--interval", default="5m")
     promote.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    promote.add_argument("--plan", default="atm_option")
+    promote.add_argument("--plan", default="atm_option", help="a plan by name, or a YAML or JSON file")
     promote.add_argument("--account", default="practice", choices=("practice", "paper", "live"))
     _range(promote)
     _json(promote)
@@ -203,6 +205,10 @@ def _confirm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confirm", metavar="TEXT", help="live only: the sentence that says you trade real money")
 
 
+def _under_up(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--under-up", action="store_true", help="`up` holds the other end of stdin: notice its death")
+
+
 def _running(commands: Commands) -> None:
     up = _command(commands, "up", "up", "start the whole workbench")
     up.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
@@ -220,10 +226,12 @@ def _running(commands: Commands) -> None:
     simulator.add_argument("--port", type=int, help="another port than the configured one")
     simulator.add_argument("--free-run", action="store_true", help="let time run by itself, to play Dhan")
     simulator.add_argument("--faults", metavar="FILE", help="a file of faults, or seed:SEED[:RATE an hour]")
+    _under_up(simulator)
     engine = _command(commands, "engine", "engine", "the engine process alone (started by up)")
     engine.add_argument("--mode", choices=("practice", "paper", "live"), default="practice")
     engine.add_argument("--began-sending", action="store_true", help="live: `up` began with orders being sent")
     _confirm(engine)
+    _under_up(engine)
 
 
 def _prove(commands: Commands) -> None:

@@ -6,7 +6,9 @@ Invariant: it listens on 127.0.0.1 only, watches no files, tells a visitor no in
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import threading
 from pathlib import Path
 
 APP = Path(__file__).resolve().parent / "app.py"
@@ -50,11 +52,25 @@ def main() -> None:
     """Run the control app in this very process, so that whoever started it can end it."""
     parser = argparse.ArgumentParser(description="The control app of the workbench, on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=PORT)
-    _, _, *arguments = command(parser.parse_args().port)
+    parser.add_argument("--under-up", action="store_true", help="stdin is held by `workbench up`: end with it")
+    given = parser.parse_args()
+    if given.under_up:
+        threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    _, _, *arguments = command(given.port)
     from streamlit.web import cli
 
     sys.argv = arguments
     cli.main(prog_name="streamlit")
+
+
+def _end_with_parent() -> None:
+    """End at once when the pipe at stdin does: nothing is held here that could be lost."""
+    try:
+        while os.read(0, 1):
+            pass
+    except OSError:
+        pass  # its other end is lost too
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from workbench.bootstrap.practice import show
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
 from workbench.core.session import IST
+from workbench.live.parent import when_parent_is_gone
 from workbench.reference import calendar, charge_table, contract_table
 
 FIRST_SYNTHETIC_DAY = dt.date(2026, 9, 28)
@@ -40,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
     settings = load()
     set_up(data_dir(), "simulator", settings.secrets)
+    if args.under_up:
+        when_parent_is_gone(_end)
     port = args.port or settings.server.simulator_port
     if args.market == MIRROR:
         _run_mirror(args, port)
@@ -48,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
     simulator = Simulator(make_market(args.market), calendar(), contract_table(), charge_table(), config)
     serve(simulator, port=port, plan=read_faults(args.faults))
     return 0
+
+
+def _end() -> None:
+    """End in order where the system can ask for that; on Windows at once, since nothing here outlives the process."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run_mirror(args: argparse.Namespace, port: int) -> None:

@@ -2,7 +2,8 @@
 
 All of them listen on 127.0.0.1 only.
 
-Invariant: when this process ends, none of its children is left.
+Invariant: when this process ends, none of its children is left; when it is killed, a live engine that holds something
+goes on with its exits and all others end.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from workbench.config import Config, data_dir, load
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput
 from workbench.live.supervise import Child, Supervisor
+
+UNDER_UP = "--under-up"
+"""Tells a child that its stdin is held by this process, and that the end of it is our death."""
 
 PANEL = Path(__file__).resolve().parents[2] / "apps" / "control" / "launch.py"
 """The control app is a client of the engine's API and is started as a program of its own, never imported."""
@@ -123,14 +127,15 @@ def _children(config: Config, args: argparse.Namespace, market: str, confirmed: 
     children = []
     if market:
         speed = ["--speed", args.speed] if args.mode == Mode.PRACTICE.value else []
-        children.append(Child(name="simulator", command=[*python, "simulator", "--market", market, *speed], env=env))
+        simulator = [*python, "simulator", "--market", market, *speed, UNDER_UP]
+        children.append(Child(name="simulator", command=simulator, env=env))
     confirm = ["--confirm", confirmed] if confirmed else []
     if args.mode == Mode.LIVE.value and not config.dhan.dry_run:
         confirm.append("--began-sending")
-    engine = [*python, "engine", "--mode", args.mode, *confirm]
+    engine = [*python, "engine", "--mode", args.mode, *confirm, UNDER_UP]
     children.append(Child(name="engine", command=engine, env=env, restart=True, can_refuse=True))
     if not args.no_panel:
-        panel_command = [sys.executable, str(PANEL), "--port", str(config.server.panel_port)]
+        panel_command = [sys.executable, str(PANEL), "--port", str(config.server.panel_port), UNDER_UP]
         children.append(Child(name="control app", command=panel_command, env=env, restart=True))
     return children
 

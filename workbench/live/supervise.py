@@ -5,6 +5,8 @@ within ten real minutes latches HALT: a file that the engine reads at its start 
 engine that refuses to start has not died: starting it again would hear the same words. At its first start that ends
 all; later it is asked again and again, for it may hold a position.
 
+Each child's stdin is a pipe whose other end this process holds: when it is killed, they notice (`live.parent`).
+
 Invariants: when the parent ends in any orderly way, no child is left; the latch survives every restart.
 """
 
@@ -103,8 +105,17 @@ class Child:
             env=None if self.env is None else dict(self.env),
             cwd=self.cwd,
             creationflags=flags,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
         )
+
+    def forget(self) -> int:
+        """Let go of a process that has ended; gives its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        if process.stdin is not None:
+            process.stdin.close()
+        return process.wait()
 
     @property
     def is_running(self) -> bool:
@@ -201,6 +212,7 @@ class Supervisor:
         deadline = time.monotonic() + self._patience
         for child in reversed(self.children):
             child.end(deadline - time.monotonic())
+            child.forget()
 
     def _watch(self, child: Child) -> int:
         """Look after one child; gives the parent's exit code when its end ends everything, else 0."""
@@ -208,8 +220,7 @@ class Supervisor:
             return 0
         now = time.monotonic()
         if child.process is not None:
-            code = child.process.returncode
-            child.process = None
+            code = child.forget()
             if not child.restart:
                 self.why = f"{child.name} ended with code {code}"
                 self._show(self.why)

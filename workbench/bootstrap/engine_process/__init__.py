@@ -27,4 +27,4 @@ def run(args: argparse.Namespace) -> int:
     own = admin_token(data / "journal", given.get_secret_value() if given else None)
     set_up(data, "engine", config.secrets, also=(own,))
     venue = make_venue(args.mode, config, data, confirmed=args.confirm, began_sending=args.began_sending)
-    return asyncio.run(EngineProcess(config, data, venue).run())
+    return asyncio.run(EngineProcess(config, data, venue, under_up=args.under_up).run())

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap import safekeeping
 from workbench.bootstrap.asking import questions_of
+from workbench.bootstrap.engine_process.orphan import outlive, parent_watch
 from workbench.bootstrap.engine_process.parts import engine_of, source_of, system_of
 from workbench.bootstrap.held_contracts import tell_changes
 from workbench.bootstrap.notifying import notifier_of
@@ -66,10 +67,12 @@ class EngineProcess:
     data : Path
     venue : Venue, optional
         Practice where none is given.
+    under_up : bool
+        Stdin is held by `workbench up`: its end is the death of it.
     """
 
-    def __init__(self, config: Config, data: Path, venue: Venue | None = None) -> None:
-        self.config, self.data = config, data
+    def __init__(self, config: Config, data: Path, venue: Venue | None = None, *, under_up: bool = False) -> None:
+        self.config, self.data, self.under_up = config, data, under_up
         self.venue = venue or PracticeVenue(config, data)
         self.account_id = self.venue.account_id
         self.start_up = StartUp(show)
@@ -85,6 +88,7 @@ class EngineProcess:
         """Start, serve until told to end, and leave everything in order."""
         step, ended = self.start_up.step, asyncio.Event()
         catch_end(asyncio.get_running_loop(), ended.set)
+        orphaned = parent_watch() if self.under_up else asyncio.Event()
         try:
             await step("config", self._config)
             await step("login", self._login)
@@ -104,6 +108,7 @@ class EngineProcess:
         self.tasks.append(asyncio.create_task(self.mover.run()))
         self._run_beside(self._look_regularly())
         self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._after_lost_time))
+        self._run_beside(outlive(orphaned, self.runner, self.watch, mode=self.venue.mode, end=ended.set))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
         await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
         self.system.ready = False
