@@ -125,7 +125,14 @@ def check(args: argparse.Namespace) -> int:
 def promote(args: argparse.Namespace) -> int:
     """``workbench promote``."""
     desk = Desk()
-    deployment = desk.promote(args.name, _study(desk, args), account=args.account)
+    if args.alerts:
+        if args.set or args.start or args.end:
+            raise BadInput("--alerts has no strategy: --set, --from and --to belong to one")
+        deployment = desk.promote_alerts(
+            args.name, symbol=args.symbol, plan=args.plan, interval=args.interval, account=args.account
+        )
+    else:
+        deployment = desk.promote(args.name, _study(desk, args), account=args.account)
     return _print(args, promoted.public_view(deployment, _engine_url()))
 
 
@@ -168,7 +175,7 @@ def alert_test(args: argparse.Namespace) -> int:
         "symbol": deployment.symbol,
         "side": args.side,
         "timeframe": deployment.interval,
-        "price": client.get("/live/spot-price")["price"],
+        "price": client.get(f"/live/spot-price?symbol={quote(deployment.symbol, safe='')}")["price"],
         "timestamp": client.get("/health")["now"],
         "id": f"test-{secrets.token_hex(6)}",
     }

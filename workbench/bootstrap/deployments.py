@@ -13,9 +13,11 @@ from typing import Any
 
 from workbench import strategies
 from workbench.config import RiskSection, StrategySection
+from workbench.core.contracts import ContractTable
 from workbench.core.deployment import Deployment, OwnLimits, webhook_path
 from workbench.core.errors import BadInput, CorruptData, UnknownName
-from workbench.core.plan import NAMED_PLANS, Distance, Exits, Plan, plan_from_mapping, plan_to_mapping
+from workbench.core.plan import NAMED_PLANS, Contract, Distance, Exits, Plan, plan_from_mapping, plan_to_mapping
+from workbench.core.plan_checks import without_stop
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FILE = "deployment.json"
@@ -61,6 +63,50 @@ def save(data: Path, deployment: Deployment) -> Path:
     scratch.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
     scratch.replace(target)
     return target
+
+
+def save_keeping_address(data: Path, deployment: Deployment) -> Deployment:
+    """Write a deployment under the webhook link and alert key that its name had before, or a new link; give it."""
+    known = {item.name: item for item in load_all(data)}.get(deployment.name)
+    kept = replace(
+        deployment,
+        webhook_link=known.webhook_link if known is not None else new_link(deployment.name),
+        key_sha256=known.key_sha256 if known is not None else "",
+    )
+    save(data, kept)
+    return kept
+
+
+def refuse_alert_driven(data: Path, deployment: Deployment, contracts: ContractTable) -> None:
+    """Refuse a deployment that only alerts drive and that could not trade, with the way out.
+
+    Raises
+    ------
+    BadInput
+        Options without a stop, a name that a strategy's deployment has, or an account beyond practice before there is
+        a key.
+    UnknownName
+        Nobody lists derivatives on its symbol.
+    """
+    name, plan = deployment.name, deployment.plan
+    if not NAME.fullmatch(name):
+        raise BadInput(f"deployment name {name!r}: use 1 to 40 letters, digits, - and _")
+    if bare := without_stop(plan):
+        raise BadInput(bare)
+    if plan.contract is not Contract.UNDERLYING:
+        contracts.underlying(deployment.symbol)
+    known = {item.name: item for item in load_all(data)}.get(name)
+    if known is not None and known.strategy is not None:
+        raise BadInput(f"{name} is the deployment of strategy {known.strategy}; give this one another name")
+    if deployment.account == "practice":
+        return
+    if plan.is_synthetic:
+        raise BadInput(f"{name} would trade the index as if it were a future, which nobody can buy; use practice")
+    if known is None or not known.key_sha256:
+        raise BadInput(
+            f"{name} has no alert key yet, and {deployment.account} takes no alert without one: promote it to "
+            f"practice, then workbench deployments {name} --new-key --account {deployment.account}"
+        )
 
 
 def new_link(name: str) -> str:

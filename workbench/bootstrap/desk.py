@@ -157,15 +157,14 @@ class Desk:
         """
         from workbench import strategies
         from workbench.bootstrap import deployments as promoted
-        from workbench.research.promote import Promotion, promote, write_manifest
+        from workbench.research.promote import Promotion, promote, refuse_wish, write_manifest
 
         if study.start is None:
             newest = max(each.last for each in self.store.coverage(study.symbol) if each.last is not None)
             study = replace(study, start=newest.date() - dt.timedelta(days=PROMOTION_DAYS))
         wish = Promotion(name=name, study=study, account=account, created_at=dt.datetime.now(tz=IST))
+        refuse_wish(wish)
         write_manifest(self.data, promote(wish, self.check(study), self.market))
-        known = {item.name: item for item in promoted.load_all(self.data)}
-        link = known[name].webhook_link if name in known else promoted.new_link(name)
         deployment = Deployment(
             name=name,
             symbol=study.symbol,
@@ -174,12 +173,32 @@ class Desk:
             strategy=study.strategy.name,
             parameters=dict(study.strategy.parameters()),
             interval=str(study.interval),
-            webhook_link=link,
-            key_sha256=known[name].key_sha256 if name in known else "",
             strategy_hash=strategies.code_hash(type(study.strategy)),
         )
-        promoted.save(self.data, deployment)
-        return deployment
+        return promoted.save_keeping_address(self.data, deployment)
+
+    def promote_alerts(
+        self, name: str, *, symbol: str, plan: Plan | str, interval: str = "1m", account: str = "practice"
+    ) -> Deployment:
+        """Make a deployment that only alerts drive. There is no strategy to check: the plan is, and its symbol.
+
+        Parameters
+        ----------
+        interval : str
+            Bar interval that its alerts carry.
+
+        Raises
+        ------
+        BadInput
+            Options without a stop, a symbol without contracts, or a plan that this account does not trade.
+        """
+        from workbench.bootstrap import deployments as promoted
+
+        chosen = plan if isinstance(plan, Plan) else promoted.read_plan(plan)
+        length = str(Interval.parse(interval))
+        deployment = Deployment(name=name, symbol=symbol.upper(), plan=chosen, account=account, interval=length)
+        promoted.refuse_alert_driven(self.data, deployment, contract_table())
+        return promoted.save_keeping_address(self.data, deployment)
 
 
 def _days(start: str | None, end: str | None) -> tuple[dt.date | None, dt.date | None]:

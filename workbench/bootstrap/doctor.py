@@ -171,7 +171,9 @@ def _engine(client: EngineClient) -> str:
         raise WorkbenchError(f"running but not ready: {health.get('reason', '')}; see workbench up's output")
     status = client.get("/api/status")
     if status["frozen"]:
-        raise WorkbenchError(f"account is frozen: {status['frozen'][0]}; look at the broker's book, then resume")
+        raise WorkbenchError(
+            f"account is frozen: {status['frozen'][0]}; look at the broker's book, then: workbench unfreeze"
+        )
     if status["naked"]:
         raise WorkbenchError(f"positions without a stop: {status['naked']}; flatten them or close them by hand")
     return f"ready, mode {health['mode']}, pid {health['pid']}, market open: {health['market_open']}"

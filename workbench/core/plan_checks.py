@@ -96,6 +96,25 @@ def check_protection(plan: "Plan") -> None:
             )
 
 
+def without_stop(plan: "Plan") -> str:
+    """Say which bought option of a plan has no stop, or "": a fast market would take its whole premium.
+
+    Beside sold legs none is needed: those that nothing covers have stops since the plan was read, and a bought one
+    stands for the others.
+    """
+    if plan.contract is not Contract.OPTION or (plan.combined is not None and plan.combined.stop is not None):
+        return ""
+    if not plan.is_structure:
+        return (
+            "" if plan.exits.stop is not None else f"plan {plan.name!r} trades options without a stop: give exits.stop"
+        )
+    legs = plan.carried_legs()
+    bare = [leg.strike for leg in legs if leg.exits.stop is None]
+    if not bare or any(leg.side is Side.SELL for leg in legs):
+        return ""
+    return f"plan {plan.name!r}: the leg at {bare[0]} has no stop: give its exits.stop, or combined.stop"
+
+
 def carried_out(plan: "Plan") -> Exits:
     """Give the exits as they are carried out: levels on the underlying get their disaster stop on the traded price.
 

@@ -1,6 +1,7 @@
 """From a payload to an alert of the engine: whose it is, whether its key fits, whether it is fresh and from our market.
 
 Order: shape, deployment, key, symbol, market, age, price, identity. Each refusal is a `BadAlert` with its way out.
+An alert that can only leave is not asked where its price came from.
 
 Invariants: an alert's id names its deployment, so two deployments never share one; a key is compared as hashes of bytes
 in constant time and is never kept; price and quantity of an alert bound nothing but sanity.
@@ -122,7 +123,9 @@ def read_alert(body: bytes, desk: AlertDesk, *, now: datetime, link: str = "", k
     _market_open(deployment, desk.calendar, now)
     _fresh(action, fired_at, now, timedelta(seconds=desk.max_age_s))
     price = _price(payload)
-    _near(price, symbol, desk)
+    if action not in _EXITS:
+        _timely(payload)
+        _near(price, symbol, desk)
     given = payload if isinstance(payload, EntryPayload | ExitPayload) else None
     identity = payload.id or _derived_id(payload, deployment, action, now)
     return AlertReceived(
@@ -198,11 +201,18 @@ def _authenticate(payload: Payload, deployment: Deployment, mode: Mode) -> None:
 
 
 def _bare(symbol: str) -> str:
-    """``NSE:NIFTY`` is NIFTY; a delayed exchange before the colon is refused."""
-    exchange, colon, bare = symbol.rpartition(":")
-    if colon:
-        _not_delayed(exchange, "symbol")
-    return bare
+    """``NSE:NIFTY`` is NIFTY."""
+    return symbol.rpartition(":")[2]
+
+
+def _timely(payload: Payload) -> None:
+    """Refuse data of a delayed exchange. What leaves is taken from any: late to leave is better than not at all."""
+    if isinstance(payload, TargetPayload) and payload.exchange is not None:
+        _not_delayed(payload.exchange, "exchange")
+    if isinstance(payload, HourlyPayload):
+        _not_delayed(payload.ticker.rpartition(":")[0], "ticker")
+    elif not isinstance(payload, EntryPayload | ExitPayload):
+        _not_delayed(payload.symbol.rpartition(":")[0], "symbol")
 
 
 def _not_delayed(exchange: str, field: str) -> None:
@@ -215,8 +225,6 @@ def _not_delayed(exchange: str, field: str) -> None:
 
 
 def _symbol(payload: Payload, deployment: Deployment) -> str:
-    if isinstance(payload, TargetPayload) and payload.exchange is not None:
-        _not_delayed(payload.exchange, "exchange")
     if isinstance(payload, EntryPayload | ExitPayload):
         return deployment.symbol
     if isinstance(payload, HourlyPayload):

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import BadInput
-from workbench.core.plan import Contract, Plan, index_as_future
+from workbench.core.plan import Contract, Plan, ProtectionRule, index_as_future
+from workbench.core.plan_checks import without_stop
 from workbench.research.backtest import backtest
 from workbench.research.law import broken_causality, broken_repeatability, broken_settlement
 from workbench.research.market import Market, Study
@@ -83,11 +84,19 @@ class CheckReport:
 
 
 def check(study: Study, market: Market) -> CheckReport:
-    """Run all checks of a study."""
-    bars = study.signal_bars(market.history)
-    result = backtest(study, market) if is_for_backtest(study.plan) else replay(study, market)
-    checks = (*law_checks(study, bars), *plan_checks(study.plan), *trade_checks(result), stability(study, market))
+    """Run all checks of a study; its trades are those of `playable`."""
+    played = playable(study)
+    bars = played.signal_bars(market.history)
+    result = backtest(played, market) if is_for_backtest(played.plan) else replay(played, market)
+    checks = (*law_checks(played, bars), *plan_checks(study.plan), *trade_checks(result), stability(played, market))
     return CheckReport(checks=checks, result=result)
+
+
+def playable(study: Study) -> Study:
+    """Give the study as a replay plays it: a super order's levels as `stop_and_target`, which rests them one by one."""
+    if study.plan.protection is not ProtectionRule.SUPER_ORDER:
+        return study
+    return replace(study, plan=replace(study.plan, protection=ProtectionRule.STOP_AND_TARGET))
 
 
 def is_for_backtest(plan: Plan) -> bool:
@@ -114,9 +123,8 @@ def plan_checks(plan: Plan) -> tuple[Check, ...]:
     """Check that an option has a stop: without one a fast market takes the whole premium."""
     if plan.contract is not Contract.OPTION:
         return ()
-    has_stop = plan.exits.stop is not None
-    detail = "the plan has a stop" if has_stop else f"plan {plan.name!r} trades options without exits.stop"
-    return (Check(name="stop", weight=Weight.MUST, passed=has_stop, detail=detail),)
+    bare = without_stop(plan)
+    return (Check(name="stop", weight=Weight.MUST, passed=not bare, detail=bare or "the plan has a stop"),)
 
 
 def trade_checks(result: StudyResult) -> tuple[Check, ...]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.core.errors import BadInput, CorruptData, UnknownName
-from workbench.core.plan import Contract, plan_to_mapping
-from workbench.research.checks import CheckReport, Weight
+from workbench.core.plan import plan_to_mapping
+from workbench.core.plan_checks import without_stop
+from workbench.research.checks import CheckReport, Weight, playable
 from workbench.research.market import Market, Study
 from workbench.research.minutes import stamps
 from workbench.strategies.registry import code_hash
@@ -88,6 +89,7 @@ def promote(wish: Promotion, report: CheckReport, market: Market) -> dict[str, A
         },
         "results": {
             "source": report.result.source,
+            "protection": report.result.study.plan.protection.value,
             "stats": report.result.stats,
             "from": report.result.days[0].isoformat(),
             "to": report.result.days[-1].isoformat(),
@@ -98,8 +100,8 @@ def promote(wish: Promotion, report: CheckReport, market: Market) -> dict[str, A
     }
 
 
-def refuse_promotion(wish: Promotion, report: CheckReport) -> None:
-    """Refuse what may not be promoted, with the way out."""
+def refuse_wish(wish: Promotion) -> None:
+    """Refuse what needs no check to be refused, with the way out."""
     plan = wish.study.plan
     if not NAME.fullmatch(wish.name):
         raise BadInput(f"deployment name {wish.name!r}: use 1 to 40 letters, digits, - and _")
@@ -107,15 +109,20 @@ def refuse_promotion(wish: Promotion, report: CheckReport) -> None:
         raise UnknownName("account", wish.account, ACCOUNTS)
     if wish.created_at.tzinfo is None:
         raise BadInput("a promotion needs an aware time")
-    if report.result.study != wish.study:
-        raise BadInput("the checks were made for another study; check this one")
     if plan.is_synthetic and wish.account != "practice":
         raise BadInput(
             f"plan {plan.name!r} trades the index as if it were a future, which nobody can buy: promote it to "
             "practice, or choose a plan with contract 'option'"
         )
-    if plan.contract is Contract.OPTION and plan.exits.stop is None:
-        raise BadInput(f"plan {plan.name!r} trades options without a stop: give exits.stop")
+    if bare := without_stop(plan):
+        raise BadInput(bare)
+
+
+def refuse_promotion(wish: Promotion, report: CheckReport) -> None:
+    """Refuse what may not be promoted, with the way out."""
+    refuse_wish(wish)
+    if report.result.study != playable(wish.study):
+        raise BadInput("the checks were made for another study; check this one")
     failed = report.failed(Weight.MUST) + (report.failed(Weight.SHOULD) if wish.account == "live" else ())
     if failed:
         reasons = "; ".join(f"{check.name}: {check.detail}" for check in failed)

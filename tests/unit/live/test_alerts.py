@@ -260,13 +260,29 @@ def test_a_closed_market_refuses(at: datetime) -> None:
 
 def test_delayed_exchanges_and_far_prices_are_delayed_data() -> None:
     for body in (
-        TARGET | {"exchange": "NSE_DL"},
-        TARGET | {"exchange": "NSE_DLY"},
+        TARGET | {"position": "long", "exchange": "NSE_DL"},
+        TARGET | {"position": "short", "exchange": "NSE_DLY"},
         SIDE | {"symbol": "NSE_DLY:NIFTY"},
         SIDE | {"price": 14000},
     ):
         assert refused(body).what.startswith("delayed_data")
     assert read(SIDE | {"price": 14000}, spot=None).price == Decimal(14000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TARGET | {"position": "flat", "price": 1},
+        TARGET | {"position": "flat", "exchange": "NSE_DLY"},
+        {key: TARGET[key] for key in ("strategy", "timestamp")} | {"action": "SELL_CALL", "symbol": "NSE_DL:NIFTY"},
+    ],
+)
+def test_what_can_only_leave_is_taken_from_delayed_data_too(body: dict[str, Any]) -> None:
+    assert read(body).action in (AlertAction.TARGET_FLAT, AlertAction.CLOSE_CALL)
+
+
+def test_an_exit_with_its_contract_is_taken_whatever_spot_it_names() -> None:
+    assert read(ENTRY | {"action": "EXIT", "spot_price": 1}, link="", kind="exit").action is AlertAction.EXIT_GIVEN
 
 
 def test_links_names_and_symbols_must_fit_together() -> None:
