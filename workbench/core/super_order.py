@@ -31,6 +31,7 @@ __all__ = [
     "SuperOrder",
     "SuperTicket",
     "broken_super_rule",
+    "shared_leg_id",
     "super_ticket",
     "with_legs",
 ]
@@ -124,6 +125,11 @@ def super_ticket(ticket: OrderTicket, bracket: Bracket) -> SuperTicket:
     )
 
 
+def shared_leg_id(entry_id: str, name: SuperLegName) -> str:
+    """Give the id of a leg that the broker shows without one, or under that of its entry or of the other leg."""
+    return f"{entry_id}-{name.value}"
+
+
 def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTaken:
     """Give the broker's truth with what only his list of super orders shows: the legs, and entries that lag.
 
@@ -144,7 +150,7 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
     entry = found.entry
     for leg in found.legs:
         has_own_id = _has_own_id(leg, found)
-        order_id = leg.order_id if has_own_id else f"{entry.order_id}-{leg.name.value}"
+        order_id = leg.order_id if has_own_id else shared_leg_id(entry.order_id, leg.name)
         is_stop = leg.name is SuperLegName.STOP
         address = LegAddress(entry_id=entry.order_id, name=leg.name)
         price, trigger = (ZERO, leg.price) if is_stop else (leg.price, ZERO)
@@ -181,13 +187,16 @@ def _has_own_id(leg: SuperLeg, found: SuperOrder) -> bool:
 def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -> list[BrokerTrade]:
     """Give executions of a leg that has no id of its own: those out of the position under the ids of the order.
 
-    They count once: for the leg that is said to have traded, else for the first that was sent to the exchange.
+    They count once: for the leg that is said to have traded, else for the first that was sent to the exchange. What is
+    more than the entry has filled is the other's, if that has gone too: then both have sold (fault R15).
     """
-    by_sureness = sorted(
-        found.legs, key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity)
-    )
-    taker = by_sureness[0]
-    if taker.name is not leg.name or not (leg.state is OrderState.FILLED or leg.triggered_quantity):
-        return []
+    gone = [each for each in found.legs if each.state is OrderState.FILLED or each.triggered_quantity]
+    gone.sort(key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity))
     ids = (found.entry.order_id, leg.order_id)
-    return [each for each in trades if each.order_id in ids and each.side is leg.side]
+    mine: dict[SuperLegName, list[BrokerTrade]] = {each.name: [] for each in gone}
+    first, last, left = gone[0] if gone else leg, gone[-1] if gone else leg, found.entry.filled_quantity
+    for each in trades:
+        if each.order_id in ids and each.side is leg.side and gone:
+            mine[(first if left > 0 else last).name].append(each)
+            left -= each.quantity
+    return mine.get(leg.name, [])

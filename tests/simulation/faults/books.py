@@ -69,7 +69,7 @@ def assert_books_agree(sim: RunningSimulator, it: Trading) -> None:
         assert any("frozen" in text for text in it.alarms), it.story()
     else:
         assert ours == theirs, f"the broker holds {theirs}, our book {ours}; {it.story()}"
-        assert _paid(sim) == _booked(it), it.story()
+        assert paid(sim) == booked(it), it.story()
     resting = _resting_against(sim)
     for name, units in theirs.items():
         leaving = resting.get(name, 0)
@@ -107,7 +107,7 @@ def _resting_against(sim: RunningSimulator) -> dict[str, int]:
     return dict(found)
 
 
-def _paid(sim: RunningSimulator) -> Decimal:
+def paid(sim: RunningSimulator) -> Decimal:
     """Give what was received less what was paid, by the broker's trades."""
     total = Decimal(0)
     for row in book_of(sim)["trades"]:
@@ -116,7 +116,7 @@ def _paid(sim: RunningSimulator) -> Decimal:
     return total
 
 
-def _booked(it: Trading) -> Decimal:
+def booked(it: Trading) -> Decimal:
     """Give the same by the ledger, from which every face takes its figures."""
     values = ((row.side, row.price * row.quantity) for row in it.ledger.fills)
     return sum((-value if side == Side.BUY else value for side, value in values), Decimal(0))

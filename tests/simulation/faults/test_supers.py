@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.faults.books import book_of, net_at_broker
+from tests.simulation.faults.books import book_of, booked, net_at_broker, paid
 from tests.simulation.faults.moments import LOT, MANY, SETTLED_S
 from tests.simulation.faults.rig import Trading, playing_dhan, trading
 from workbench.core.deployment import Deployment
@@ -48,6 +48,14 @@ def rows(sim: RunningSimulator) -> list[dict[str, Any]]:
         for leg in each["legDetails"]:
             found.setdefault((leg["orderId"], leg["legName"]), leg)
     return list(found.values())
+
+
+def traded(sim: RunningSimulator) -> Counter[str]:
+    """Units that the broker has bought and sold for us."""
+    units = Counter[str]()
+    for row in book_of(sim)["trades"]:
+        units[row["transactionType"]] += row["tradedQuantity"]
+    return units
 
 
 def orders(it: Trading, purpose: Purpose) -> list[Order]:
@@ -105,7 +113,8 @@ def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(r
         async with supered(sim, tmp_path, NEAR) as it:
             await rests(it)
             assert [row["legName"] for row in book_of(sim)["superOrders"][0]["legDetails"]]
-            await it.until(lambda: not it.positions(), "the target", seconds=3600)
+            await it.until(lambda: not net_at_broker(sim), "the target", seconds=3600)
+            await it.until(lambda: not it.positions(), "a word on it", seconds=3)
             assert only(it).exit_reason == "target"
             assert sorted(legs(it), key=str) == [OrderState.CANCELLED, OrderState.FILLED]
             await is_over(sim, it)
@@ -315,5 +324,30 @@ def test_an_account_that_trades_otherwise_sends_no_super_order(run: Run, tmp_pat
             assert book_of(sim)["superOrders"] == []
             await it.flatten()
             await is_over(sim, it)
+
+    run(day)
+
+
+@pytest.mark.parametrize("is_deaf", [False, True], ids=["heard", "deaf"])
+def test_r15_both_legs_fill_at_once_and_what_is_too_much_is_bought_back_once(
+    run: Run, tmp_path: Path, is_deaf: bool
+) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        sim.call(sim.simulator.super_orders.race_legs)
+        async with supered(sim, tmp_path, NEAR) as it:
+            await rests(it)
+            if is_deaf:
+                sim.fault("updates_dropped", count=MANY)
+            await it.until(lambda: traded(sim)["SELL"] == 2 * LOT, "a sale by both legs", seconds=3600)
+            began = it.seconds
+            await it.until(lambda: not net_at_broker(sim), "being flat again", seconds=30)
+            assert it.seconds - began <= (15 if is_deaf else 3), it.story()
+            assert any("both filled" in text for text in it.alarms), it.alarms
+            sim.clear_faults()
+            await is_over(sim, it)
+            assert traded(sim) == {"BUY": 2 * LOT, "SELL": 2 * LOT}
+            bought = [row for row in book_of(sim)["orders"] if row["transactionType"] == "BUY"]
+            assert [row["filledQty"] for row in bought] == [LOT, LOT], "the excess is bought back by one order"
+            assert paid(sim) == booked(it)
 
     run(day)

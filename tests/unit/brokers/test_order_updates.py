@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -173,11 +174,13 @@ def test_a_leg_says_of_which_super_order_it_is(number: object, name: SuperLegNam
     assert order.leg == LegAddress(entry_id="11", name=name)
 
 
-def test_a_leg_under_the_number_of_its_entry_is_counted_and_not_handed_on() -> None:
-    updates = DhanOrderUpdates("ws://127.0.0.1:9", "1000000001", TOKEN)
-    leg = {**DATA, "txnType": "S", "legNo": 3, "remarks": "Super Order", "algoOrdNo": "11"}
-    assert updates.read(json.dumps({"Data": leg, "Type": "order_alert"})) is None
-    assert (updates.legs, updates.received, updates.malformed) == (1, 1, 0)
+def test_a_leg_under_the_number_of_its_entry_has_an_id_of_its_own_and_tells_no_units() -> None:
+    leg = {**DATA, "txnType": "S", "legNo": 3, "remarks": "Super Order", "algoOrdNo": "11", "status": "TRADED"}
+    order = read({**leg, "tradedQty": 75, "avgTradedPrice": 120.5, "tradedPrice": 120.5})
+    assert order is not None
+    assert (order.order_id, order.correlation_id) == ("11-target", "")
+    assert order.leg == LegAddress(entry_id="11", name=SuperLegName.TARGET)
+    assert (order.state, order.filled_quantity, order.last_fill_price) == (OrderState.FILLED, 0, Decimal(0))
 
 
 @pytest.mark.parametrize("entry", ["", "0", "NA", "11", None])

@@ -88,6 +88,18 @@ def test_r15_a_sale_under_the_id_that_all_share_counts_once_and_for_the_leg_that
     assert found[2].average_price == Decimal(104)
 
 
+def test_r15_two_sales_under_the_id_that_all_share_are_one_of_each_leg_where_both_went() -> None:
+    stop, target = (leg(each, "5925", triggered_quantity=75) for each in (STOP, TARGET))
+    _, *found = rows(stop, target, trades=(sold("5925"), replace(sold("5925"), trade_id="U", price=Decimal(150))))
+    assert [(each.filled_quantity, each.average_price) for each in found] == [(75, Decimal(104)), (75, Decimal(150))]
+
+
+def test_r15_what_is_sold_beyond_the_entry_is_told_also_where_one_leg_alone_went() -> None:
+    stop, target = leg(STOP, "5925", triggered_quantity=75), leg(TARGET, "5925")
+    _, *found = rows(stop, target, trades=(sold("5925"), replace(sold("5925"), trade_id="U")))
+    assert [each.filled_quantity for each in found] == [150, 0]
+
+
 def test_a_sale_that_no_leg_claims_is_nobodys() -> None:
     _, stop, target = rows(leg(STOP, "5925"), leg(TARGET, "5925"), trades=(sold("5925"),))
     assert (stop.filled_quantity, target.filled_quantity) == (0, 0)

@@ -28,7 +28,9 @@ from workbench.brokers.dhan.fields import Row, lowered
 from workbench.brokers.dhan.rows import order_from_update
 from workbench.core.errors import CorruptData
 from workbench.core.messages import BrokerOrder
+from workbench.core.money import ZERO
 from workbench.core.order import LegAddress, SuperLegName
+from workbench.core.super_order import shared_leg_id
 
 log = logging.getLogger(__name__)
 # At DEBUG the websocket library writes whole frames, and our first one holds the token.
@@ -208,11 +210,12 @@ class DhanOrderUpdates:
             return None
         return self._as_leg(order, lowered(data))
 
-    def _as_leg(self, order: BrokerOrder, low: Row) -> BrokerOrder | None:
+    def _as_leg(self, order: BrokerOrder, low: Row) -> BrokerOrder:
         """Take from a leg of a super order what it shares with its entry: it is an order of its own.
 
         Legs name their entry in ``AlgoOrdNo`` and may carry its correlation id, and a sale under the id of a purchase
-        would read as a contradiction.
+        would read as a contradiction. Where the number is the entry's too, nobody knows whose units it tells: they are
+        left out, and who reads of a fill without units looks for them.
         """
         entry = str(low.get("algoordno") or "").strip()
         is_numbered = str(low.get("legno") or "") in _LEGS and "super" in str(low.get("remarks") or "").lower()
@@ -221,7 +224,17 @@ class DhanOrderUpdates:
         self.legs += 1
         name = _LEG_NAMES.get(str(low.get("legno") or ""))
         address = None if name is None or entry in ("", "0", "NA") else LegAddress(entry_id=entry, name=name)
-        return None if order.order_id == entry else replace(order, correlation_id="", leg=address)
+        if address is None or order.order_id != entry:
+            return replace(order, correlation_id="", leg=address)
+        return replace(
+            order,
+            order_id=shared_leg_id(entry, address.name),
+            correlation_id="",
+            leg=address,
+            filled_quantity=0,
+            average_price=ZERO,
+            last_fill_price=ZERO,
+        )
 
     def _note_other(self, document: dict[str, Any], low: Row) -> None:
         """Count a message that is no order alert; a refused login comes as one, with a remark."""
