@@ -1,10 +1,11 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from workbench.core.engine import by_hand, orders, postponing, sending, slicing, steering
-from workbench.core.engine.turn import Turn
+from workbench.core.engine.turn import Mismatch, Turn
 from workbench.core.instrument import Instrument
 from workbench.core.messages import (
     AccountFrozen,
@@ -35,6 +36,16 @@ It is looked for each second. One that is listed only after that is taken back a
 
 CONFIRM_S = 5
 """A difference of positions must stand this long, while nothing is under way, before it freezes the account."""
+
+STANDS_S = 30
+"""A difference of one sign that has stood this long freezes, whatever is traded or under way in its contract.
+
+Longer than an entry in slices can go on to fill (15 s of sending, 5 s until the last is taken back) and a list that
+lags behind it: else steady trading of ours would put off for as long as it lasts what it does not explain (fault R24).
+"""
+
+STANDS_LOOKS = 5
+"""So many looks must have seen it: two that are far apart may each lag behind a fill of their own."""
 
 
 def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
@@ -196,21 +207,32 @@ def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Differenc
     """Give the differences that are real: each stands, and nothing under way in its own contract could explain it.
 
     Nor could a fill of ours that is younger: the broker's list may lag behind it, and behind the next one by as much.
+    What has stood in all looks of half a minute is real all the same.
     """
     desk, seen, confirmed = turn.desk, {}, []
     for each in unexplained:
-        excess, since = desk.mismatches.get(each.key, (0, turn.now))
-        since = max(since, _last_traded(turn, each.key, since))
-        if excess != each.excess:
-            since = turn.now
+        known = desk.mismatches.get(each.key)
+        now_seen = seen[each.key] = _seen_again(turn, each, known)
+        if known is None or known.excess != each.excess:
             sending.ask_snapshot(turn, f"confirm: {each}")
-        elif in_flight(turn.book, each.key):
-            since = turn.now
-        seen[each.key] = each.excess, since
-        if str(each) in turn.book.frozen or turn.now - since >= timedelta(seconds=CONFIRM_S):
+        stands = now_seen.looks >= STANDS_LOOKS and turn.now - now_seen.stood_since >= timedelta(seconds=STANDS_S)
+        is_quiet = turn.now - now_seen.since >= timedelta(seconds=CONFIRM_S)
+        if str(each) in turn.book.frozen or is_quiet or stands:
             confirmed.append(each)
+        if stands:  # said once: the next word about it, with other numbers, is another half minute away
+            seen[each.key] = replace(now_seen, least=each.excess, stood_since=turn.now, looks=0)
     desk.mismatches = seen
     return tuple(confirmed)
+
+
+def _seen_again(turn: Turn, each: Difference, known: Mismatch | None) -> Mismatch:
+    """Lay a difference beside what it was in the look before."""
+    now = turn.now
+    is_new = known is None or known.excess != each.excess or in_flight(turn.book, each.key)
+    since = now if known is None or is_new else max(known.since, _last_traded(turn, each.key, known.since))
+    if known is None or known.least * each.excess <= 0 or abs(each.excess) < abs(known.least):
+        return Mismatch(excess=each.excess, since=since, least=each.excess, stood_since=now, looks=1)
+    return replace(known, excess=each.excess, since=since, looks=known.looks + 1)
 
 
 def _last_traded(turn: Turn, contract: tuple[str, str], earliest: datetime) -> datetime:

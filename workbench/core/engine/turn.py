@@ -141,6 +141,21 @@ class Pending:
     waits_for: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mismatch:
+    """A difference of positions in one contract: what it is by the newest look, and how long it has stood.
+
+    `excess` are units at the broker beyond our book, unchanged and unexplained `since`; `least` is the smallest of this
+    sign, `looks` and `stood_since` count the looks that have seen at least so much.
+    """
+
+    excess: int
+    since: datetime
+    least: int
+    stood_since: datetime
+    looks: int
+
+
 @dataclass(slots=True)
 class Desk:
     """What the engine holds between turns: the book, and what may be lost in a crash without harm.
@@ -173,7 +188,7 @@ class Desk:
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     last_minute: datetime | None = None
     last_snapshot_asked: datetime | None = None
-    mismatches: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
+    mismatches: dict[tuple[str, str], Mismatch] = field(default_factory=dict)
     broker_holds: dict[str, int] = field(default_factory=dict)
     gone: dict[tuple[str, str], int] = field(default_factory=dict)
     blind: bool = False
