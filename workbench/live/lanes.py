@@ -2,7 +2,8 @@
 
 An entry that waits five seconds for its answer must not hold an exit up, so each lane is one thread of its own and each
 gets its own broker connection. Changes and cancellations of a super order's legs are read back before they are
-answered, which takes seconds: they have threads of their own. Answers come back to the loop as messages.
+answered, which takes seconds: they have threads of their own, each with a connection that is kept open like the other
+lanes' once the account has had a super order. Answers come back to the loop as messages.
 
 An entry that has waited too long behind others is dropped: its signal is stale by then. Exits are never too old.
 
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -50,8 +52,51 @@ Write = PlaceOrder | ModifyOrder | CancelOrder
 _T = TypeVar("_T")
 
 
+class _LegLanes:
+    """Threads of which each write about a leg takes the one with the least to do.
+
+    They are lanes of one thread each and no pool, because a connection lives in its thread: only a thread that can be
+    named can be warmed up, and the first is used again before a second one is.
+    """
+
+    def __init__(self) -> None:
+        self._lanes = [
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"lane-legs-{number}")
+            for number in range(LEGS_AT_ONCE)
+        ]
+        self._load = [0] * LEGS_AT_ONCE
+        self._lock = threading.Lock()
+
+    def submit(self, work: Callable[..., _T], *args: object) -> Future[_T]:
+        """Let the lane that has the least to do carry something out."""
+        with self._lock:
+            number = min(range(LEGS_AT_ONCE), key=self._load.__getitem__)
+        return self._submit_to(number, work, *args)
+
+    def submit_to_idle(self, work: Callable[..., _T], *args: object) -> Iterator[Future[_T]]:
+        """Let each lane that has nothing to do carry something out, when the next is asked for."""
+        for number in range(LEGS_AT_ONCE):
+            if self._load[number] == 0:
+                yield self._submit_to(number, work, *args)
+
+    def close(self) -> None:
+        """Wait for what is under way and stop the threads."""
+        for lane in self._lanes:
+            lane.shutdown(wait=True)
+
+    def _submit_to(self, number: int, work: Callable[..., _T], *args: object) -> Future[_T]:
+        self._count(number, 1)
+        future = self._lanes[number].submit(work, *args)
+        future.add_done_callback(lambda _: self._count(number, -1))
+        return future
+
+    def _count(self, number: int, more: int) -> None:
+        with self._lock:
+            self._load[number] += more
+
+
 class OrderLanes:
-    """Three single threads before one broker account.
+    """Three single threads before one broker account, and some for the legs of super orders.
 
     Parameters
     ----------
@@ -85,7 +130,8 @@ class OrderLanes:
         self._entry_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-entries")
         self._exit_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-exits")
         # What is written about a leg is read back, which takes seconds: no exit and no entry waits behind it.
-        self._leg_lane = ThreadPoolExecutor(max_workers=LEGS_AT_ONCE, thread_name_prefix="lane-legs")
+        self._legs = _LegLanes()
+        self._warm: Callable[[Broker], object] | None = None
         self._read_lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lane-reader")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deliver: Callable[[Message], None] = lambda _: None
@@ -103,9 +149,20 @@ class OrderLanes:
         self._loop, self._deliver = loop, deliver
 
     async def warm_up(self, work: Callable[[Broker], object]) -> None:
-        """Do something in each lane's own thread before it is needed (open the connection that lives there)."""
+        """Do something in each lane's own thread before it is needed (open the connection that lives there).
+
+        The lanes of legs take their turn once the account has had a super order, one after the other: a write that
+        comes meanwhile finds one that is free.
+        """
+        self._warm = work
         lanes = ((self._entry_lane, self._entries), (self._exit_lane, self._exits), (self._read_lane, self._reader))
-        await asyncio.gather(*(asyncio.wrap_future(lane.submit(work, broker)) for lane, broker in lanes))
+        futures = [asyncio.wrap_future(lane.submit(work, broker)) for lane, broker in lanes]
+        await asyncio.gather(*futures, self._warm_up_legs(work))
+
+    async def _warm_up_legs(self, work: Callable[[Broker], object]) -> None:
+        if self._reads_legs and self._supers is not None:
+            for future in self._legs.submit_to_idle(work, self._exits):
+                await asyncio.wrap_future(future)
 
     def write(self, command: Write, ticket: OrderTicket | None) -> None:
         """Send an order, a change or a cancellation; `ticket` is the order that a change is for."""
@@ -114,16 +171,17 @@ class OrderLanes:
         self._under_way += 1
         stale_at = float("inf") if is_exit else time.monotonic() + self._entry_ttl_s
         if _goes_by_super(command):
-            self._reads_legs = True
-            lane = lane if isinstance(command, PlaceOrder) else self._leg_lane
-            future = lane.submit(_carry_out_super, self._supers, command, ticket, stale_at)
+            self._legs_are_used()
+            takes = lane.submit if isinstance(command, PlaceOrder) else self._legs.submit
+            future = takes(_carry_out_super, self._supers, command, ticket, stale_at)
         else:
             future = lane.submit(_carry_out, broker, command, ticket, stale_at)
         future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
 
     def look(self, command: TakeSnapshot) -> None:
         """Read the broker's whole truth; two requests that wait become one."""
-        self._reads_legs = self._reads_legs or command.with_legs
+        if command.with_legs:
+            self._legs_are_used()
         if self._snapshots_waiting:
             return
         self._snapshots_waiting += 1
@@ -137,8 +195,18 @@ class OrderLanes:
 
     def close(self) -> None:
         """Wait for what is under way and stop the threads."""
-        for lane in (self._exit_lane, self._entry_lane, self._leg_lane, self._read_lane):
+        for lane in (self._exit_lane, self._entry_lane, self._read_lane):
             lane.shutdown(wait=True)
+        self._legs.close()
+
+    def _legs_are_used(self) -> None:
+        """From now on looks show legs; the first order has not filled yet, so there is time to open connections."""
+        if self._reads_legs:
+            return
+        self._reads_legs = True
+        if self._warm is not None and self._supers is not None:
+            for _ in self._legs.submit_to_idle(self._warm, self._exits):
+                pass
 
     def _snapshot(self, unanswered: tuple[str, ...]) -> SnapshotTaken:
         wait = self._last_snapshot + self._pause - time.monotonic()

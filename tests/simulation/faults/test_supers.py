@@ -15,9 +15,9 @@ import pytest
 
 from tests.simulation.faults.books import book_of, booked, net_at_broker, paid
 from tests.simulation.faults.moments import LOT, MANY, SETTLED_S
-from tests.simulation.faults.rig import Trading, playing_dhan, trading
+from tests.simulation.faults.rig import ACCOUNT, FAR, LATE_S, Trading, playing_dhan, trading
 from workbench.core.deployment import Deployment
-from workbench.core.messages import AlertAction
+from workbench.core.messages import AlertAction, AlertReceived, WriteAnswered, WriteKind
 from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.plan import Distance, Exits, Plan, ProtectionRule, Trail
 from workbench.core.position import Position, Protection
@@ -32,11 +32,13 @@ Run = Callable[[Day], None]
 
 
 @asynccontextmanager
-async def supered(sim: RunningSimulator, folder: Path, exits: Exits = WIDE) -> AsyncIterator[Trading]:
-    """An account whose entries go as super orders."""
+async def supered(
+    sim: RunningSimulator, folder: Path, exits: Exits = WIDE, *, beside: tuple[Deployment, ...] = ()
+) -> AsyncIterator[Trading]:
+    """An account whose entries go as super orders, unless it is a deployment's beside."""
     plan = Plan(name="supered", exits=exits, protection=ProtectionRule.SUPER_ORDER)
     deployment = Deployment(name="ALERTS", symbol="NIFTY", plan=plan, webhook_link="link")
-    async with trading(sim, folder, deployments=(deployment,)) as it:
+    async with trading(sim, folder, deployments=(deployment, *beside)) as it:
         yield it
 
 
@@ -214,6 +216,44 @@ def test_r13_taking_a_leg_back_that_is_not_answered_holds_up_no_exit(run: Run, t
             sim.fault(kind, match="DELETE /super/orders", count=2)
             await it.flatten()
             await it.until(lambda: not net_at_broker(sim), "being flat at the broker", seconds=14)
+            await it.pass_s(SETTLED_S)
+            await is_over(sim, it)
+
+    run(day)
+
+
+@pytest.mark.parametrize("kind", ["timeout_after_accept", "delay"])
+def test_r13_a_leg_whose_writing_is_slow_holds_up_no_exit_of_another_position(
+    run: Run, tmp_path: Path, kind: str
+) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        plain = Deployment(name="PLAIN", symbol="NIFTY", plan=Plan(name="plain", exits=FAR), webhook_link="plain")
+        async with supered(sim, tmp_path, beside=(plain,)) as it:
+            await rests(it)
+            now = it.clock.now()
+            await it.runner.put_alert(
+                AlertReceived(
+                    alert_id="PLAIN:1",
+                    deployment="PLAIN",
+                    action=AlertAction.BEARISH,
+                    symbol="NIFTY",
+                    received_at=now,
+                    fired_at=now,
+                )
+            )
+            await it.until(lambda: len(it.positions()) == 2 and len(orders(it, Purpose.STOP)) == 2, "two positions")
+            await it.pass_s(2)
+            sim.fault(kind, match="DELETE /super/orders", count=2, seconds=LATE_S)
+            await it.flatten()
+            await it.until(lambda: not net_at_broker(sim), "being flat at the broker", seconds=20)
+            told = [each.message for each in it.journal.read_day(ACCOUNT, it.clock.now().date())]
+            changed = [
+                it.engine.book.orders[each.correlation_id].ticket
+                for each in told
+                if isinstance(each, WriteAnswered) and each.kind is not WriteKind.PLACE
+            ]
+            assert [bool(each.leg_of) for each in changed[:2]] == [False, True], "the exit was answered before the leg"
+            sim.clear_faults()
             await it.pass_s(SETTLED_S)
             await is_over(sim, it)
 

@@ -9,20 +9,39 @@ from typing import cast
 
 from workbench.core.account import ControlReply
 from workbench.core.errors import BrokerUnavailable
-from workbench.core.messages import CancelOrder, Message, Outcome, SnapshotTaken, TakeSnapshot, WriteAnswered
-from workbench.core.order import LegAddress, SuperLegName
+from workbench.core.messages import (
+    CancelOrder,
+    Message,
+    ModifyOrder,
+    Outcome,
+    SnapshotTaken,
+    TakeSnapshot,
+    WriteAnswered,
+)
+from workbench.core.order import LegAddress, OrderChange, OrderTicket, OrderType, SuperLegName
 from workbench.core.ports import Broker, SuperOrders, WriteReply
 from workbench.core.session import IST
 from workbench.live.clock import PracticeClock
-from workbench.live.lanes import OrderLanes
+from workbench.live.lanes import LEGS_AT_ONCE, OrderLanes
 
+TICKET = cast("OrderTicket", object())
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=IST)
 LEG = LegAddress(entry_id="5925", name=SuperLegName.STOP)
 PATIENCE_S = 20.0
 
 
 class PlainBroker:
-    """Takes every plain order back at once; its books are empty."""
+    """Changes every plain order and takes it back at once; its books are empty."""
+
+    def __init__(self) -> None:
+        self.warmed_in: list[str] = []
+
+    def warm(self) -> bool:
+        self.warmed_in.append(threading.current_thread().name)
+        return True
+
+    def modify(self, order_id: str, ticket: OrderTicket, change: OrderChange) -> WriteReply:
+        return WriteReply(outcome=Outcome.ACCEPTED, order_id=order_id)
 
     def cancel(self, order_id: str) -> WriteReply:
         return WriteReply(outcome=Outcome.ACCEPTED, order_id=order_id)
@@ -36,8 +55,10 @@ class SlowSupers:
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
+        self.threads: list[str] = []
 
     def cancel(self, order_id: str, leg: SuperLegName) -> ControlReply:
+        self.threads.append(threading.current_thread().name)
         assert self.let_go.wait(PATIENCE_S)
         return ControlReply(outcome=Outcome.ACCEPTED, confirmed=True)
 
@@ -45,8 +66,8 @@ class SlowSupers:
         raise BrokerUnavailable("HTTP 500")
 
 
-def _lanes(supers: SlowSupers) -> OrderLanes:
-    broker = cast("Broker", PlainBroker())
+def _lanes(supers: SlowSupers, plain: PlainBroker | None = None) -> OrderLanes:
+    broker = cast("Broker", plain or PlainBroker())
     clock = PracticeClock(NOW)
     return OrderLanes(
         entries=broker,
@@ -64,24 +85,77 @@ async def _told(told: list[Message], many: int) -> None:
             await asyncio.sleep(0.002)
 
 
-def test_neither_exit_nor_entry_waits_behind_a_leg_that_is_read_back() -> None:
+def _leg_write(name: str, *, is_exit: bool = True) -> CancelOrder:
+    return CancelOrder(correlation_id=name, order_id="", is_exit=is_exit, leg=LEG)
+
+
+def test_r13_nothing_of_another_position_waits_behind_legs_that_are_read_back_however_many_they_are() -> None:
     supers, told = SlowSupers(), list[Message]()
+    slow = {f"leg {number}" for number in range(LEGS_AT_ONCE + 2)}
+    change = OrderChange(order_type=OrderType.LIMIT, quantity=75)
 
     async def run() -> None:
         lanes = _lanes(supers)
         lanes.start(asyncio.get_running_loop(), told.append)
-        for purpose, is_exit in (("stop", True), ("entry", False)):
-            lanes.write(CancelOrder(correlation_id=f"leg of {purpose}", order_id="", is_exit=is_exit, leg=LEG), None)
-            lanes.write(CancelOrder(correlation_id=purpose, order_id="7", is_exit=is_exit), None)
-        await _told(told, 2)
-        supers.let_go.set()
+        for number, name in enumerate(sorted(slow)):
+            lanes.write(_leg_write(name, is_exit=bool(number % 2)), None)
+        lanes.write(CancelOrder(correlation_id="a stop taken back", order_id="7", is_exit=True), None)
+        lanes.write(ModifyOrder(correlation_id="an exit", order_id="7", change=change, is_exit=True), TICKET)
+        lanes.write(CancelOrder(correlation_id="an entry taken back", order_id="7", is_exit=False), None)
+        lanes.look(TakeSnapshot(reason="a regular look"))
         await _told(told, 4)
+        supers.let_go.set()
+        await _told(told, 4 + len(slow))
         await asyncio.to_thread(lanes.close)
 
     asyncio.run(run())
-    answered = [each.correlation_id for each in told if isinstance(each, WriteAnswered)]
-    assert set(answered[:2]) == {"stop", "entry"}
-    assert set(answered[2:]) == {"leg of stop", "leg of entry"}
+    first = [each.correlation_id for each in told[:4] if isinstance(each, WriteAnswered)]
+    assert sorted(first) == ["a stop taken back", "an entry taken back", "an exit"]
+    assert {each.correlation_id for each in told[4:] if isinstance(each, WriteAnswered)} == slow
+
+
+def test_the_first_super_order_opens_the_connections_over_which_its_legs_are_changed() -> None:
+    supers, plain, told = SlowSupers(), PlainBroker(), list[Message]()
+    supers.let_go.set()
+
+    async def run() -> None:
+        lanes = _lanes(supers, plain)
+        lanes.start(asyncio.get_running_loop(), told.append)
+        await lanes.warm_up(lambda broker: cast(PlainBroker, broker).warm())
+        assert len(plain.warmed_in) == 3, "an account without super orders opens none for legs"
+        lanes.look(TakeSnapshot(reason="a doubt", with_legs=True))
+        async with asyncio.timeout(PATIENCE_S):
+            while len(plain.warmed_in) < 3 + LEGS_AT_ONCE:
+                await asyncio.sleep(0.002)
+        for number in range(3):
+            lanes.write(_leg_write(f"leg {number}"), None)
+        await _told(told, 4)
+        await lanes.warm_up(lambda broker: cast(PlainBroker, broker).warm())
+        assert len(plain.warmed_in) == 2 * (3 + LEGS_AT_ONCE), "and they are kept open"
+        await asyncio.to_thread(lanes.close)
+
+    asyncio.run(run())
+    assert len(set(plain.warmed_in)) == 3 + LEGS_AT_ONCE
+    assert len(supers.threads) == 3
+    assert set(supers.threads) <= set(plain.warmed_in)
+
+
+def test_a_lane_that_is_busy_with_a_leg_is_not_warmed_up_and_holds_no_warming_up() -> None:
+    supers, plain, told = SlowSupers(), PlainBroker(), list[Message]()
+
+    async def run() -> None:
+        lanes = _lanes(supers, plain)
+        lanes.start(asyncio.get_running_loop(), told.append)
+        lanes.write(_leg_write("slow"), None)
+        async with asyncio.timeout(PATIENCE_S):
+            await lanes.warm_up(lambda broker: cast(PlainBroker, broker).warm())
+        assert len(plain.warmed_in) == 3 + LEGS_AT_ONCE - 1
+        supers.let_go.set()
+        await _told(told, 1)
+        await asyncio.to_thread(lanes.close)
+
+    asyncio.run(run())
+    assert not set(supers.threads) & set(plain.warmed_in)
 
 
 def test_r1_a_list_of_super_orders_that_cannot_be_read_is_told_apart_from_an_empty_one() -> None:
