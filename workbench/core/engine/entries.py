@@ -1,12 +1,11 @@
 """From a signal or an alert to an entry order: contract, quote, size, gates, order. No step can be skipped."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from workbench.core.bars import Interval, Quote
 from workbench.core.deployment import Deployment
-from workbench.core.engine import building, day_end, postponing, siblings, slicing, steering, supers, underlying
+from workbench.core.engine import building, day_end, postponing, ranges, siblings, slicing, steering, supers, underlying
 from workbench.core.engine.approval import Found, Sized, approve
 from workbench.core.engine.turn import Pending, Slice, Slicing, Turn, Wish
 from workbench.core.instrument import Right, Segment
@@ -144,10 +143,10 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
     if denied is not None:
         turn.decide(wish.subject, deployment.name, "denied", denied.reason, gate=denied.gate, direction=wish.direction)
         return
-    resolved = _with_atr(turn, wish)
+    resolved = ranges.resolved(turn, wish)
     if resolved is None:
-        reason = f"the average true range of {deployment.symbol} is not known: no bars of the strategy have told it"
-        turn.decide(wish.subject, deployment.name, "denied", reason, gate="atr", direction=wish.direction)
+        unknown = ranges.why_unknown(turn, wish)
+        turn.decide(wish.subject, deployment.name, "denied", unknown, gate="atr", direction=wish.direction)
         return
     if resolved.deployment.plan.is_structure:
         building.begin(turn, resolved)
@@ -167,17 +166,6 @@ def enter(turn: Turn, wish: Wish, waited: Pending | None = None) -> None:
         turn.decide(wish.subject, deployment.name, "denied", unfit, gate="exits", direction=wish.direction)
         return
     _order(turn, _sized(turn, resolved, found))
-
-
-def _with_atr(turn: Turn, wish: Wish) -> Wish | None:
-    """Turn average true ranges of the plan into points; None while the average is not known."""
-    deployment, known = wish.deployment, turn.desk.atr.get(wish.deployment.name)
-    if not deployment.plan.exits.atr_lengths:
-        return wish
-    if known is None or known <= 0:
-        return None
-    plan = replace(deployment.plan, exits=deployment.plan.exits.resolved(known))
-    return replace(wish, deployment=replace(deployment, plan=plan))
 
 
 def _unfit(turn: Turn, wish: Wish, found: Found) -> str:
@@ -260,7 +248,7 @@ def _contract_and_quote(turn: Turn, wish: Wish) -> Found | Refusal | str:
         chosen = choose(plan, wish.direction, symbol=symbol, spot=spot, now=turn.now, listings=listings)
     if isinstance(chosen, Refusal):
         return chosen
-    quote = turn.desk.quotes.get(chosen.key)
+    quote = turn.desk.quotes.get(chosen.key) if turn.desk.is_followed(chosen.key) else None
     if quote is None and plan.is_synthetic:
         snapped = snap_to_tick(spot, chosen.tick)
         quote = Quote(chosen.key, turn.now, snapped, snapped, snapped)
@@ -309,7 +297,10 @@ def _towards(turn: Turn, wish: Wish) -> None:
 
 def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Position | None) -> None:
     """Close what is held, if it is what the alert means; never open anything."""
-    drop_pending(turn, deployment.name, f"a newer alert came: {alert.alert_id}")
+    name, desk = deployment.name, turn.desk
+    waiting = [each[name].wish for each in (desk.pending, desk.building) if name in each]
+    if any(_is_wish_meant(alert, wish) for wish in waiting):
+        drop_pending(turn, name, f"a newer alert came: {alert.alert_id}")
     legs = [held] if held is None or not held.plan.structure else turn.book.all_of(deployment.name)
     if held is None or not any(_is_meant(alert, deployment, leg) for leg in legs if leg is not None):
         reason = "nothing is held" if held is None else f"{held.plan.instrument.name} is held, the alert means another"
@@ -336,6 +327,20 @@ def _is_meant(alert: AlertReceived, deployment: Deployment, held: Position) -> b
     if deployment.plan.contract is Contract.OPTION and not held.plan.structure:
         return instrument.right is (Right.CE if direction is Direction.LONG else Right.PE)
     return held.plan.direction is direction
+
+
+def _is_wish_meant(alert: AlertReceived, wish: Wish) -> bool:
+    """Say whether an exit means what still waits; one of a put leaves a wish for a call alone."""
+    plan = wish.deployment.plan
+    if alert.action is AlertAction.TARGET_FLAT:
+        return True
+    if plan.contract is not Contract.OPTION or plan.is_structure:
+        meant = {AlertAction.CLOSE_CALL: Direction.LONG, AlertAction.CLOSE_PUT: Direction.SHORT}
+        return meant.get(alert.action, wish.direction) is wish.direction
+    strike, right = wish.given or (alert.given_strike, right_for(plan, wish.direction))
+    if alert.action is AlertAction.EXIT_GIVEN:
+        return (strike, right) == (alert.given_strike, alert.given_right)
+    return right is (Right.CE if alert.action is AlertAction.CLOSE_CALL else Right.PE)
 
 
 def _enter_given(turn: Turn, alert: AlertReceived, deployment: Deployment) -> None:

@@ -17,6 +17,7 @@ from workbench.core.engine import (
     entries,
     orders,
     pairing,
+    ranges,
     sending,
     settling,
     steering,
@@ -45,6 +46,7 @@ from workbench.core.messages import (
     OperatorOrdered,
     OrderUpdated,
     QuoteReceived,
+    RangeMeasured,
     SettlementTold,
     SignalRaised,
     SnapshotTaken,
@@ -153,7 +155,7 @@ class Engine:
                 _on_told(turn, message)
             case DayBegan():
                 self._on_day(turn, message)
-            case DeploymentChecked() | FeedChecked() | BarClosed():
+            case DeploymentChecked() | FeedChecked() | BarClosed() | RangeMeasured():
                 _on_check(turn, message)
             case _:
                 assert_never(message)
@@ -238,15 +240,18 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
                 # day that its own loss had halted, to enter again.
                 reason = order.reason or f"everything was left by {order.who}"
                 turn.emit(SwitchTurned(halted=True, at=turn.now, reason=reason, who=FLATTENED))
-            entries.drop_all_pending(turn, "everything was to be left")
+            is_all = order.command is Operator.FLATTEN or not order.target
+            if is_all:
+                entries.drop_all_pending(turn, "everything was to be left")
             for position in book.live_positions():
-                if order.command is Operator.FLATTEN or order.target in ("", position.position_id):
+                if is_all or order.target == position.position_id:
+                    entries.drop_pending(turn, position.plan.deployment, f"{position.position_id} was closed by hand")
                     steering.begin_exit(turn, position.position_id, "manual")
         case _:
             assert_never(order.command)
 
 
-def _on_check(turn: Turn, message: DeploymentChecked | FeedChecked | BarClosed) -> None:
+def _on_check(turn: Turn, message: DeploymentChecked | FeedChecked | BarClosed | RangeMeasured) -> None:
     match message:
         case DeploymentChecked():
             known = turn.book.armed.get(message.deployment)
@@ -259,6 +264,8 @@ def _on_check(turn: Turn, message: DeploymentChecked | FeedChecked | BarClosed) 
         case FeedChecked():
             if message.alive != turn.book.feed_alive:
                 turn.emit(FeedJudged(alive=message.alive, at=turn.now, reason=message.reason))
+        case RangeMeasured():
+            ranges.on_measured(turn, message)
         case BarClosed():
             # Kept in the journal for the parity proof; signals come as messages of their own.
             return

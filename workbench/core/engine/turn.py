@@ -169,6 +169,7 @@ class Desk:
     which holds nothing else back), `refused` counts refused changes of an
     order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
+    `atr` are average true ranges by deployment, `atr_missing` why one is not known.
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
     `pairs` are live positions whose plan has the target rest beside the stop, `margins` what was asked about theirs,
     `target_since` when the market was first seen at a target that rests, `leg_gone` when a leg of a super order was
@@ -204,6 +205,7 @@ class Desk:
     spot_extremes: dict[str, Decimal] = field(default_factory=dict)
     hours: dict[str, tuple[datetime, Decimal]] = field(default_factory=dict)
     atr: dict[str, Decimal] = field(default_factory=dict)
+    atr_missing: dict[str, str] = field(default_factory=dict)
     building: dict[str, Building] = field(default_factory=dict)
     best_pnl: dict[str, Decimal] = field(default_factory=dict)
     pairs: tuple[str, ...] = ()
@@ -240,6 +242,7 @@ class Desk:
         self.spot_extremes.clear()
         self.hours.clear()
         self.atr.clear()
+        self.atr_missing.clear()
         self.building.clear()
         self.best_pnl.clear()
         self.margins.clear()
@@ -265,6 +268,10 @@ class Desk:
         self.held, self.spots = held, spots
         paired = [each for each in self.book.live_positions() if each.plan.protection is not ProtectionRule.STOP_ONLY]
         self.pairs = tuple(each.position_id for each in paired)
+
+    def is_followed(self, key: str) -> bool:
+        """Say whether quotes of a contract still come; the last one of any other may be of any age."""
+        return key in self.watched or key in self.held
 
     def underlying_key(self, symbol: str) -> str:
         """Key under which the quotes of an underlying come."""
