@@ -1,7 +1,8 @@
 """Signals of live bars: quotes become bars that close by the clock, bars become signals, signals become messages.
 
 Each deployment with a strategy keeps its last bars as a frame, warm from history. A closed bar is evaluated in a thread
-of its own, over the settled window that the strategy law allows, and enqueued as `SignalRaised`.
+of its own, over the settled window that the strategy law allows, and enqueued as `SignalRaised`. A deployment that only
+alerts drive keeps bars where its plan counts in average true ranges: `RangeMeasured` tells them, after each bar.
 
 Invariants: only closed bars are evaluated, each once; a bar that was seen only in part (start-up, a gap of the feed) is
 read from history instead, or its deployment is not armed; a strategy that raises disarms its own deployment only.
@@ -24,7 +25,7 @@ from workbench.core.bars import Bar, BarBuilder, Interval, Quote
 from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput, UnknownFact, WorkbenchError
 from workbench.core.instrument import Segment
-from workbench.core.messages import BarClosed, DeploymentChecked, Message, SignalRaised
+from workbench.core.messages import BarClosed, DeploymentChecked, Message, RangeMeasured, SignalRaised
 from workbench.core.ports import BarHistory
 from workbench.core.session import IST, Calendar, Session
 from workbench.core.signal import SignalValues
@@ -102,6 +103,7 @@ class SignalSource:
         self._series: dict[tuple[str, str], _Series] = {}
         self._by_key: dict[str, list[_Series]] = {}
         self._armed: list[_Armed] = []
+        self._measured: list[tuple[Deployment, _Series]] = []
         self._session: Session | None = None
         self._lane = ThreadPoolExecutor(max_workers=1, thread_name_prefix="signals")
         self._under_way = 0
@@ -110,6 +112,9 @@ class SignalSource:
         for deployment in deployments:
             if deployment.strategy is not None:
                 self._arm(deployment, key_of(deployment.symbol))
+            if deployment.plan.exits.atr_lengths:
+                series = self._keep(deployment, key_of(deployment.symbol), bars_needed(deployment.plan.exits))
+                self._measured.append((deployment, series))
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -186,7 +191,8 @@ class SignalSource:
             except WorkbenchError as error:
                 series.frame = empty_bars()
                 log.warning("no history of %s %s: %s", series.symbol, series.interval, error)
-        return [self._check(armed) for armed in self._armed]
+        ranges = [_measure(*each) for each in self._measured]
+        return [*(self._check(armed) for armed in self._armed), *ranges]
 
     def _read_back(self, series: _Series, now: datetime) -> pd.DataFrame:
         """Read as many sessions back as give the bars that are needed."""
@@ -234,6 +240,7 @@ class SignalSource:
                 # A hole inside the window: nothing may be computed over it until it is full again.
                 series.frame = empty_bars()
                 told += [self._check(armed) for armed in self._armed if armed.series is series]
+                told += [_measure(*each) for each in self._measured if each[1] is series]
                 continue
             if len(series.frame) < series.need:
                 series.frame = self._warmer(series, end)
@@ -241,6 +248,8 @@ class SignalSource:
             for armed in self._armed:
                 if armed.series is series:
                     told += self._evaluate(armed, kept, end)
+            # A strategy's signal brings its own.
+            told += [_measure(*each) for each in self._measured if each[1] is series and each[0].strategy is None]
         return told
 
     def _repaired(self, series: _Series, bar: Bar, end: datetime) -> Bar | None:
@@ -304,8 +313,12 @@ class SignalSource:
             wrong = (
                 f"the code of {deployment.strategy} has changed since it was promoted; check it and promote it again"
             )
-        interval = Interval.parse(deployment.interval)
-        need = max(strategy.settle_bars if strategy else 0, bars_needed(deployment.plan.exits)) + MARGIN_BARS
+        series = self._keep(deployment, key, strategy.settle_bars if strategy else 0)
+        self._armed.append(_Armed(deployment, series, strategy, code_hash, wrong))
+
+    def _keep(self, deployment: Deployment, key: str, bars: int) -> _Series:
+        """Keep at least so many bars of a deployment's symbol and interval."""
+        interval, need = Interval.parse(deployment.interval), bars + MARGIN_BARS
         place = (deployment.symbol, str(interval))
         series = self._series.get(place)
         if series is None:
@@ -313,7 +326,7 @@ class SignalSource:
             self._series[place] = series
             self._by_key.setdefault(key, []).append(series)
         series.need = max(series.need, need)
-        self._armed.append(_Armed(deployment, series, strategy, code_hash, wrong))
+        return series
 
     def _submit(self, work: Callable[[], list[Message]]) -> None:
         self._under_way += 1
@@ -343,6 +356,15 @@ class SignalSource:
             for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
+
+
+def _measure(deployment: Deployment, series: _Series) -> RangeMeasured:
+    frame, exits = series.frame, deployment.plan.exits
+    found, have, need = average_range(frame, exits), len(frame), bars_needed(exits)
+    what = f"bars of {series.symbol} {series.interval}"
+    missing = f"{have} of {need} {what} are there" if have < need else f"the {what} stand still"
+    bar_time = None if frame.empty else frame.index[-1].to_pydatetime()
+    return RangeMeasured(deployment=deployment.name, bar_time=bar_time, atr=found, reason="" if found else missing)
 
 
 def append_bar(frame: pd.DataFrame, bar: Bar, most: int) -> pd.DataFrame:

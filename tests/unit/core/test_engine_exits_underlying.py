@@ -11,9 +11,11 @@ import pytest
 from tests.unit.core.builders import CALL, SCALP, SPOT, Stand, scalp
 from workbench.core.messages import (
     AlertAction,
+    DayBegan,
     FeedChecked,
     ModifyOrder,
     OrderChangeAsked,
+    RangeMeasured,
     SignalRaised,
     SpotLevelsMoved,
 )
@@ -181,6 +183,62 @@ def test_an_unknown_average_range_refuses_the_entry_and_says_why() -> None:
     stand.tell(raised(stand, None))
     assert stand.tickets() == []
     assert (stand.book.decisions[-1].gate, stand.book.decisions[-1].fate) == ("atr", "denied")
+
+
+def told_range(stand: Stand, atr: str | None, reason: str = "") -> None:
+    stand.tell(
+        RangeMeasured(
+            deployment=SCALP,
+            bar_time=stand.now - timedelta(minutes=5),
+            atr=None if atr is None else Decimal(atr),
+            reason=reason,
+        )
+    )
+
+
+def test_an_alert_enters_on_the_average_range_that_its_bars_told() -> None:
+    stand = Stand(scalp(exits=Exits(stop=points("15"), underlying=Underlying(stop=Distance(atr=Decimal(2))))))
+    told_range(stand, "10")
+    told_range(stand, "12.5")
+    stand.alert(A.BULLISH, "a")
+    assert stand.fates("a") == ["entered"]
+    watched = stand.position.plan.exits.underlying
+    assert watched is not None
+    assert watched.stop == points("25.0")
+    stand.answer(stand.ticket("E"))
+    stand.update(stand.ticket("E"), 50, 120)
+    assert stand.position.spot_stop == SPOT - 25
+
+
+def test_an_alert_is_refused_in_words_while_its_average_range_is_not_known_and_taken_after() -> None:
+    stand = atr_stand()
+    told_range(stand, None, "12 of 101 bars of NIFTY 5m are there")
+    stand.alert(A.BULLISH, "early")
+    assert stand.fates("early") == ["denied"]
+    assert "12 of 101 bars of NIFTY 5m are there" in stand.book.decisions[-1].reason
+    told_range(stand, "12.5")
+    stand.alert(A.BULLISH, "late")
+    assert stand.fates("late") == ["entered"]
+
+
+def test_an_average_range_from_before_a_hole_in_the_bars_is_not_used() -> None:
+    stand = atr_stand()
+    told_range(stand, "12.5")
+    told_range(stand, None, "0 of 101 bars of NIFTY 5m are there")
+    stand.alert(A.BULLISH, "a")
+    assert (stand.book.decisions[-1].gate, stand.book.decisions[-1].fate) == ("atr", "denied")
+    assert "0 of 101" in stand.book.decisions[-1].reason
+
+
+def test_yesterdays_average_range_is_not_todays() -> None:
+    stand = atr_stand()
+    told_range(stand, "12.5")
+    stand.now += timedelta(days=1)
+    stand.tell(DayBegan(day=stand.now.date()))
+    stand.spot(SPOT)
+    stand.alert(A.BULLISH, "a")
+    assert stand.fates("a") == ["denied"]
+    assert "no bars have told it yet" in stand.book.decisions[-1].reason
 
 
 # --- the lock ---------------------------------------------------------------------------------------------------------

@@ -199,6 +199,24 @@ class DeploymentChecked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RangeMeasured:
+    """The signal source says the average true range of a deployment's bars, where its plan asks for it.
+
+    Parameters
+    ----------
+    bar_time : datetime or None
+        Open of the newest bar that it counts; None without bars.
+    atr : Decimal or None
+        Rupees; None while it is not known, for `reason`.
+    """
+
+    deployment: str
+    bar_time: datetime | None
+    atr: Decimal | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedChecked:
     """Feed supervision says whether market data is alive, by wire time."""
 
@@ -235,6 +253,7 @@ Message = (
     | OperatorOrdered
     | SnapshotTaken
     | DeploymentChecked
+    | RangeMeasured
     | FeedChecked
     | DayBegan
     | SettlementTold
