@@ -15,6 +15,7 @@ from workbench.core.messages import (
     BrokerPosition,
     CancelOrder,
     Level,
+    ModifyOrder,
     Notify,
     Operator,
     OperatorOrdered,
@@ -151,6 +152,48 @@ def test_r1_an_entry_that_the_positions_show_to_have_filled_freezes_the_account_
     assert len(stand.book.frozen) == 1
     stand.update(stand.ticket("E"), 50, 120)
     assert stand.ticket("S").quantity == 50, "what has come all the same is protected"
+
+
+def test_r1_a_fill_that_the_positions_lag_behind_is_not_taken_for_the_one_of_a_lost_stop() -> None:
+    stand = Stand(scalp(lots=3))
+    stand.alert(A.BULLISH)
+    stand.answer(stand.ticket("E"))
+    stand.update(stand.ticket("E"), 50, 120)
+    lost = stand.ticket("S")
+    stand.answer(lost, Outcome.UNKNOWN)
+    for _ in range(EXIT_ABSENT_S - 1):
+        stand.wait(1)
+        stand.snapshot(stand.row(stand.ticket("E"), 50, 120), held={CALL: 50})
+    stand.update(stand.ticket("E"), 100, 120)
+    stand.wait(1)
+    stand.snapshot(stand.row(stand.ticket("E"), 100, 120), held={CALL: 50})
+    assert stand.book.orders[lost.correlation_id].state is OrderState.ABANDONED
+    assert not stand.book.frozen
+    assert stand.ticket("S").quantity == 50, "what may have been sold is not sold once more"
+    stand.wait(1)
+    stand.answer(stand.ticket("S"))
+    stand.update(stand.ticket("S"))
+    stand.snapshot(stand.row(stand.ticket("E"), 100, 120), stand.row(stand.ticket("S")), held={CALL: 100})
+    assert [each.change.quantity for each in stand.of(ModifyOrder)] == [100]
+
+
+def test_r1_a_lost_stop_that_has_filled_behind_a_young_fill_freezes_once_the_difference_has_stood() -> None:
+    stand = Stand(scalp(lots=3))
+    stand.alert(A.BULLISH)
+    stand.answer(stand.ticket("E"))
+    stand.update(stand.ticket("E"), 50, 120)
+    stand.answer(stand.ticket("S"), Outcome.UNKNOWN)
+    stand.wait(EXIT_ABSENT_S - 1)
+    stand.update(stand.ticket("E"), 100, 120)
+    seconds = 0
+    while not stand.book.frozen:
+        stand.wait(1)
+        seconds += 1
+        stand.snapshot(stand.row(stand.ticket("E"), 100, 120), held={CALL: 50})
+        if len(stand.tickets("S")) == 2 and stand.ticket("S").correlation_id in stand.book.orders:
+            stand.answer(stand.ticket("S"))
+        assert seconds < 15
+        assert sum(each.quantity for each in stand.tickets("S")[1:]) <= 50
 
 
 @pytest.mark.parametrize("failed", [True, False])

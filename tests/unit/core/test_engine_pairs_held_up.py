@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.core.builders import CALL, SPOT, at, bracket
 from tests.unit.core.test_engine_pairs import PairStand
+from workbench.core.engine import Engine
 from workbench.core.messages import (
     AlertAction,
     CancelOrder,
@@ -64,6 +65,22 @@ def test_r15_a_market_that_falls_from_the_target_is_left_where_it_stands_and_not
     stand.refuse(1)
     stand.leaves("target", 140)
     assert stand.of(ModifyOrder)[0].change.price == Decimal("138.55")
+
+
+def test_r15_after_a_restart_the_market_stands_at_the_target_until_a_price_is_heard() -> None:
+    stand = HeldUp()
+    stand.held_up()
+    events = list(stand.events)
+    stand.engine = Engine(stand.config)
+    stand.engine.recover(events)
+    stand.tell(DayBegan(day=stand.now.date()))
+    rows = (stand.row(stand.ticket("E"), 50, 120), stand.row(stand.ticket("S")), stand.row(stand.ticket("T")))
+    stand.snapshot(*rows, held={CALL: 50})
+    stand.refuse(4)
+    assert stand.of(ModifyOrder) == []
+    stand.price(CALL, 140)
+    stand.refuse(3)
+    stand.leaves("target", 140)
 
 
 def test_r15_a_stop_that_the_market_has_passed_is_chased_though_the_target_does_not_answer() -> None:

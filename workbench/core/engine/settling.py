@@ -81,7 +81,7 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     last = turn.book.last_reconciled
     if last is None or named or unexplained or last.differences:
         turn.emit(Reconciled(at=turn.now, differences=(*named, *map(str, unexplained))))
-    _freeze(turn, (*confirmed, *filled_unseen))
+    _freeze(turn, (*confirmed, *(each for each in filled_unseen if not _has_just_traded(turn, each))))
 
 
 def settle_after_recovery(turn: Turn) -> None:
@@ -233,6 +233,16 @@ def _seen_again(turn: Turn, each: Difference, known: Mismatch | None) -> Mismatc
     if known is None or known.least * each.excess <= 0 or abs(each.excess) < abs(known.least):
         return Mismatch(excess=each.excess, since=since, least=each.excess, stood_since=now, looks=1)
     return replace(known, excess=each.excess, since=since, looks=known.looks + 1)
+
+
+def _has_just_traded(turn: Turn, difference: Difference) -> bool:
+    """A fill of ours in that contract is so young that the broker's list of positions may lag behind it.
+
+    Then a difference in the look that gives an order up may be that fill's, and not the lost order's: its units are
+    held back at once, and the account freezes when it stands.
+    """
+    earliest = turn.now - timedelta(seconds=CONFIRM_S)
+    return _last_traded(turn, difference.key, earliest) > earliest
 
 
 def _last_traded(turn: Turn, contract: tuple[str, str], earliest: datetime) -> datetime:

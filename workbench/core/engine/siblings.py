@@ -66,7 +66,8 @@ def awaits_target(turn: Turn, position: Position) -> bool:
     """An exit waits until its target is surely gone, so that the two cannot both fill; but not for long (fault R15).
 
     Where it is left for its target and the market stands there, both would fill for sure: then it is waited for as long
-    as that is so and nothing else asks to leave, and the stop rests meanwhile.
+    as that is so and nothing else asks to leave, and the stop rests meanwhile. After a restart the market stands where
+    it stood until a price is heard.
     """
     if not withdraw_targets(turn, position.position_id):
         return False
@@ -75,7 +76,7 @@ def awaits_target(turn: Turn, position: Position) -> bool:
         name = position.plan.instrument.name
         turn.tell_once(Level.ALARM, f"{name} is to be left at its target, and what rests there does not answer")
     quote = turn.desk.quotes.get(position.plan.instrument.key)
-    is_there = position.open_quantity > 0 and quote is not None and exits.target_reached(position, quote)
+    is_there = position.open_quantity > 0 and (quote is None or exits.target_reached(position, quote))
     is_at_its_price = position.exit_reason == "target" and is_there
     return is_at_its_price or waited < timedelta(seconds=turn.config.chase_every_s)
 
