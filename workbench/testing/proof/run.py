@@ -16,6 +16,8 @@ from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, wi
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
 from workbench.testing.proof.structure_day import LegsDay, LegsNight
+from workbench.testing.proof.super_day import SupersDay
+from workbench.testing.proof.super_weather import is_super, with_supers
 from workbench.testing.proof.walls import judge_walls, judge_written, listened
 
 BROKE = "the run itself broke: "
@@ -28,6 +30,8 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
     """Give the day that a scenario asks for."""
     if scenario.legs is not None:
         return LegsNight(scenario, verbose=verbose) if scenario.is_night else LegsDay(scenario, verbose=verbose)
+    if is_super(scenario):
+        return SupersDay(scenario, verbose=verbose)
     if is_paired(scenario):
         return PairsNight(scenario, verbose=verbose) if scenario.is_night else PairsDay(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
@@ -36,7 +40,7 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
 
 def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) -> SeedResult:
     """Run one seed; whatever breaks is a failure of that seed and is told, never raised."""
-    day = day_of(with_pairs(scenario_of(seed)), verbose=verbose)
+    day = day_of(with_supers(with_pairs(scenario_of(seed))), verbose=verbose)
     failure = ""
     with listened() as logged:
         try:
