@@ -162,6 +162,19 @@ def _deployments(commands: Commands) -> None:
     restore = _command(commands, "restore", "restore", "put a backup's journals in place; the engine must be down")
     restore.add_argument("file", metavar="FILE")
     _json(restore)
+    journal = commands.add_parser("journal", help="old days of the journal").add_subparsers(
+        metavar="ACTION", required=True
+    )
+    for name, text in (
+        ("archive", "put away all but the newest days; the engine must be down"),
+        ("list", "name the archives and their days"),
+        ("put-back", "put an archive's days back into the journal; the engine must be down"),
+    ):
+        action = _command(journal, name, "journal", text)
+        action.set_defaults(action=name)
+        if name == "put-back":
+            action.add_argument("file", metavar="FILE")
+        _json(action)
     notify = commands.add_parser("notify", help="notices to your phone").add_subparsers(metavar="ACTION", required=True)
     _json(_command(notify, "test", "notify_test", "send one notice to every address that is set"))
     doctor = _command(commands, "doctor", "doctor", "check this installation and the running workbench")
@@ -176,7 +189,9 @@ def _deployments(commands: Commands) -> None:
         ("flatten", "leave every position now, and halt entries"),
         ("unfreeze", "say that you have looked at the differences between broker and book"),
     ):
-        _command(commands, name, "operate", text).set_defaults(action=name)
+        operate = _command(commands, name, "operate", text)
+        operate.set_defaults(action=name)
+        _json(operate)
     _kill(commands)
     _told(commands)
 

@@ -185,8 +185,9 @@ def alert_test(args: argparse.Namespace) -> int:
 
 
 def operate(args: argparse.Namespace) -> int:
-    """``workbench halt | resume | flatten``."""
-    return _print(argparse.Namespace(json=False), _client().post(f"/api/{args.action}", {"reason": "command line"}))
+    """``workbench halt | resume | flatten | unfreeze``."""
+    answer = _client().post(f"/api/{args.action}", {"reason": "command line"})
+    return _print(args, answer if args.json else {key: value for key, value in answer.items() if key != "events"})
 
 
 def kill(args: argparse.Namespace) -> int:
@@ -224,6 +225,15 @@ def restore(args: argparse.Namespace) -> int:
     from workbench.bootstrap.backing_up import restore as put_back
 
     return _print(args, put_back(data_dir(), Path(args.file)))
+
+
+def journal(args: argparse.Namespace) -> int:
+    """``workbench journal archive | list | put-back``."""
+    from workbench.bootstrap import putting_away
+
+    if args.action == "put-back":
+        return _print(args, putting_away.put_back_file(data_dir(), Path(args.file)))
+    return _print(args, (putting_away.archive if args.action == "archive" else putting_away.listing)(data_dir()))
 
 
 def export(args: argparse.Namespace) -> int:

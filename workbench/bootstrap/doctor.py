@@ -176,4 +176,5 @@ def _engine(client: EngineClient) -> str:
         )
     if status["naked"]:
         raise WorkbenchError(f"positions without a stop: {status['naked']}; flatten them or close them by hand")
-    return f"ready, mode {health['mode']}, pid {health['pid']}, market open: {health['market_open']}"
+    refused = "".join(f"; NO ENTRIES, {each}" for each in status["entries_refused"])
+    return f"ready, mode {health['mode']}, pid {health['pid']}, market open: {health['market_open']}{refused}"

@@ -324,6 +324,7 @@ async def _order(system: LiveSystem, order: OperatorOrdered) -> dict[str, Any]:
         "command": order.command.value,
         "events": [type(item).__name__ for item in decision.events],
         "halted": system.runner.engine.book.halted,
+        "entries_refused": views.entries_refused(system),
         "positions": len(system.runner.engine.book.live_positions()),
     }
 

@@ -37,6 +37,10 @@ class TradingEngine(Protocol):
         """P&L of what is open, rupees."""
         ...
 
+    def day_loss_reached(self) -> Decimal | None:
+        """P&L of a day that is at its limit of loss, rupees; else None."""
+        ...
+
     def list_instruments(self, listings: Listings) -> None:
         """Take another day's listings."""
         ...

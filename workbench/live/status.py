@@ -85,6 +85,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "alerts_turned_away": system.turned_away,
         "halted": book.halted,
         "halt_reason": book.halt_reason,
+        "entries_refused": entries_refused(system),
         "frozen": list(book.frozen),
         "faults": list(system.runner.faults),
         "naked": [view["id"] for view in live if _is_naked(view)],
@@ -94,6 +95,24 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "kill": None if system.kill is None else system.kill.view(),
         "reconciled_at": None if book.last_reconciled is None else book.last_reconciled.at.isoformat(),
     }
+
+
+def entries_refused(system: LiveSystem) -> list[str]:
+    """Say what refuses every entry now, each with the way out; a switch that a person turns back is one of several."""
+    engine, kill = system.runner.engine, system.kill
+    book, lost = engine.book, engine.day_loss_reached()
+    found = []
+    if book.halted:
+        found.append(f"halted: {book.halt_reason}; workbench resume")
+    if lost is not None:
+        limit = engine.config.limits.max_daily_loss
+        found.append(f"the day stands at Rs {lost:.2f}, the limit is Rs {limit}: halted again each second of this day")
+    if kill is not None and kill.is_done:
+        found.append("the kill switch is done: the broker may reject all orders until his own switch is turned back")
+    found += [f"frozen: {each}; look at the broker's book, then workbench unfreeze" for each in book.frozen]
+    if not book.feed_alive:
+        found.append(f"market data is not alive: {book.feed_reason}")
+    return found
 
 
 def _is_naked(view: dict[str, Any]) -> bool:

@@ -70,6 +70,29 @@ def test_under_halt_the_trail_still_moves_the_stop_at_the_broker(tmp_path: Path)
     halted(tmp_path, work)
 
 
+def test_a_person_is_told_all_that_still_refuses_entries(tmp_path: Path) -> None:
+    large = replace(TRAILED, plan=replace(TRAILED.plan, lots=5))
+
+    async def run() -> None:
+        async with rig(tmp_path, deployments=(large,)) as it, client(it) as http:
+            await it.quotes()
+            await http.post(LINK, json=side())
+            await it.runner.drained()
+            await it.fill(it.broker.of(Purpose.ENTRY)[0], "o1", "100.15")
+            await http.post("/api/halt", json={"reason": "lunch"})
+            assert (await http.get("/api/status")).json()["entries_refused"] == ["halted: lunch; workbench resume"]
+            assert (await http.post("/api/resume", json={"reason": ""})).json()["entries_refused"] == []
+            await premium(it, it.runner.engine.book.live_positions()[0], "50")
+            answer = (await http.post("/api/resume", json={"reason": ""})).json()
+            assert answer["halted"] is False
+            (refused,) = answer["entries_refused"]
+            assert "the limit is Rs 10000: halted again" in refused
+            await it.beats(1)
+            assert (await http.get("/api/status")).json()["halted"] is True
+
+    asyncio.run(run())
+
+
 def test_under_halt_a_stop_that_fills_closes_the_position(tmp_path: Path) -> None:
     async def work(it: Rig, http: httpx.AsyncClient, position: Position) -> None:
         await it.fill(it.broker.of(Purpose.STOP)[0], "o2", "85.00")

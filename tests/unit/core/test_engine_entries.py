@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -465,7 +466,7 @@ def test_an_exit_takes_back_the_wish_that_it_means_and_no_other(exit_: A, entrie
 
 def test_an_exit_of_a_named_option_takes_back_the_wish_for_that_option_only() -> None:
     stand = Stand()
-    named = {"given_strike": Decimal(15900), "given_right": Right.PE}
+    named: dict[str, Any] = {"given_strike": Decimal(15900), "given_right": Right.PE}
     stand.alert(A.ENTRY_GIVEN, "it", **named)
     stand.alert(A.EXIT_GIVEN, "other", given_strike=Decimal(15800), given_right=Right.PE)
     assert stand.fates("it") == []

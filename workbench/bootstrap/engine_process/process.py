@@ -33,7 +33,7 @@ from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput, BrokerUnavailable, UnknownFact
 from workbench.core.instrument import Instrument
 from workbench.core.legs import Listings
-from workbench.core.messages import Operator, OperatorOrdered, TakeSnapshot
+from workbench.core.messages import Level, Operator, OperatorOrdered, TakeSnapshot
 from workbench.live.api import create_app
 from workbench.live.day import TradingDay, second_hand
 from workbench.live.flat_check import watch_flat
@@ -105,6 +105,10 @@ class EngineProcess:
         gc.freeze()
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
+        book = self.runner.engine.book
+        if book.halted:
+            show(f"entries are HALTED since before this start: {book.halt_reason}; workbench resume lets them in again")
+            self.notifier.send(Level.WARNING.value, f"started with entries halted: {book.halt_reason}")
         self.tasks.append(asyncio.create_task(self.mover.run()))
         self._run_beside(self._look_regularly())
         self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._after_lost_time))

@@ -1,10 +1,11 @@
 """One market second: clock exits, trail, chase, overdue orders, the latched loss, the search for lost orders."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.engine import day_end, sending, siblings, steering, structures, supers, underlying
-from workbench.core.engine.turn import DAILY_LOSS, Turn
+from workbench.core.engine.turn import DAILY_LOSS, Desk, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
 from workbench.core.order import Order, OrderState, Purpose
@@ -152,16 +153,24 @@ def _overdue_entry(turn: Turn, position: Position) -> None:
         sending.cancel(turn, entry)
 
 
+def day_loss_reached(desk: Desk) -> Decimal | None:
+    """Give the day's P&L, open positions counted, where it is at the account's limit or beyond; else None."""
+    if not desk.book.positions:
+        return None
+    pnl = desk.book.realised() + steering.open_pnl(desk)
+    return pnl if pnl <= -desk.config.limits.max_daily_loss else None
+
+
 def _latch_daily_loss(turn: Turn) -> None:
     """Halt entries and leave everything once the day's loss has reached its limit; a person un-latches.
 
     A halt by a person stays his, but it does not keep losing positions open.
     """
     positions = turn.book.live_positions()
-    if not turn.book.positions or (turn.book.halted and not positions):
+    if turn.book.halted and not positions:
         return
-    pnl = turn.book.realised() + steering.open_pnl(turn.desk)
-    if pnl > -turn.config.limits.max_daily_loss:
+    pnl = day_loss_reached(turn.desk)
+    if pnl is None:
         return
     reason = f"daily loss limit: Rs {pnl:.2f}"
     if not turn.book.halted:

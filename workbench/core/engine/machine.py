@@ -101,6 +101,10 @@ class Engine:
         """P&L of what is open, charges so far counted, rupees."""
         return steering.open_pnl(self._desk)
 
+    def day_loss_reached(self) -> Decimal | None:
+        """Give the day's P&L in rupees where it has come to the account's limit, and halts entries at each beat."""
+        return beat.day_loss_reached(self._desk)
+
     def watched_levels(self, key: str) -> list[Decimal]:
         """Prices of one instrument at which the engine itself would act (targets), for a market made of bars."""
         positions = (self.book.positions[item] for item in self._desk.held.get(key, ()))
