@@ -22,6 +22,7 @@ from workbench.bootstrap.dhan_venue import refuse_beyond_practice
 from workbench.bootstrap.findings import Blocks, Finding, Readiness, checked, not_right
 from workbench.bootstrap.logging_in import given_token, needed_until, token_ways
 from workbench.bootstrap.places import Places
+from workbench.bootstrap.putting_away import records
 from workbench.brokers.dhan.token_store import TokenStore
 from workbench.config import Config, Mode
 from workbench.core.errors import BrokerUnavailable, WorkbenchError
@@ -67,6 +68,7 @@ def examine(patient: Patient) -> Readiness:
         ("python", _python, Blocks.ALL),
         ("configuration", lambda: _settings(patient), Blocks.ALL),
         ("data folder", lambda: _folder(data), Blocks.ALL),
+        ("records", lambda: records(data), Blocks.NOTHING),
         ("bars", lambda: _bars(patient), Blocks.NOTHING),
         ("deployments", lambda: _deployments(data), Blocks.NOTHING),
         *([] if patient.mode is Mode.PRACTICE else [("account", lambda: _on_account(patient), Blocks.PAPER)]),

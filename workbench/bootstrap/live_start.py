@@ -42,6 +42,7 @@ from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
+from workbench.storage.journal_archive import archives
 
 log = logging.getLogger(__name__)
 
@@ -275,33 +276,36 @@ def open_positions(data: Path, account_id: str) -> int:
     if not days:
         return 0
     book = Book()
-    book.apply_all(days[-1])
+    book.apply_all(days[max(days)])
     return len(book.live_positions())
 
 
 def _fills_by_session(data: Path, account_id: str) -> list[set[str]]:
     """Give the deployments that had a fill, for each session of the account."""
-    found = []
+    path = data / "journal" / journal_name(Mode.LIVE)
+    found = {day: set(names) for each in archives(path) for day, names in each.fills.get(account_id, {}).items()}
     try:
         days = _days(data, account_id)
     except CorruptData:
         return []  # whoever cannot be seen to be experienced is new
-    for events in days:
+    for day, events in days.items():
         owners = {item.position_id: item.deployment for item in events if isinstance(item, PositionPlanned)}
-        found.append(
-            {owners[item.position_id] for item in events if isinstance(item, FillBooked) and item.position_id in owners}
-        )
-    return found
+        found[day] = {
+            owners[item.position_id] for item in events if isinstance(item, FillBooked) and item.position_id in owners
+        }
+    return list(found.values())
 
 
-def _days(data: Path, account_id: str) -> list[Sequence[Event]]:
+def _days(data: Path, account_id: str) -> dict[date, Sequence[Event]]:
     path = data / "journal" / journal_name(Mode.LIVE)
     if not path.is_file():
-        return []
+        return {}
     journal = SqliteJournal(path)
     try:
         days = journal.days(account_id)
-        return [tuple(event for entry in journal.read_day(account_id, day) for event in entry.events) for day in days]
+        return {
+            day: tuple(event for entry in journal.read_day(account_id, day) for event in entry.events) for day in days
+        }
     finally:
         journal.close()
 

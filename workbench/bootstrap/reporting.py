@@ -52,6 +52,7 @@ def export(data: Path, day: dt.date, to: Path | None, client: EngineClient) -> d
 def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
     """Write the day export from the journal on disk; the engine must be down."""
     from workbench.storage.journal import SqliteJournal
+    from workbench.storage.journal_archive import archives
 
     # The journal of each mode is a file of its own; where a day stands in several, money comes before its rehearsals.
     for mode in (Mode.LIVE, Mode.PAPER, Mode.PRACTICE):
@@ -60,7 +61,8 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
             continue
         journal = SqliteJournal(path)
         try:
-            accounts = [name for name in journal.accounts() if day in journal.days(name)]
+            put_away = [name for old in archives(path) for name, days in old.days.items() if day in days]
+            accounts = put_away + [name for name in journal.accounts() if day in journal.days(name)]
             if accounts:
                 return dict(exporter(data, journal, accounts[-1])(day))
         finally:
@@ -76,10 +78,11 @@ def exporter(
     `facts` are asked at each export, for the market's are another day's each day; those of another one are left out.
     """
     from workbench.storage.export import export_day
+    from workbench.storage.journal_archive import read_archived
     from workbench.storage.tape import read_tape, tape_path
 
     def export(day: dt.date) -> dict[str, Any]:
-        entries = journal.read_day(account_id, day)
+        entries = journal.read_day(account_id, day) or read_archived(journal.path, account_id, day)
         if not entries:
             raise BadInput(f"account {account_id} has no entries of {day}")
         tape = tape_path(data / "tape", account_id, day)

@@ -32,7 +32,7 @@ from workbench.live.system import FeedWatch
 from workbench.storage.journal import SqliteJournal
 from workbench.storage.salvage import salvage
 from workbench.storage.space import Space
-from workbench.storage.tape import archive_old
+from workbench.storage.tape import archive_old, limit_simulated
 
 log = logging.getLogger("workbench.engine")
 
@@ -105,9 +105,10 @@ def _open(path: Path, account_id: str, today: dt.date) -> tuple[SqliteJournal, d
 
 
 def pack_old_tapes(folder: Path, today: dt.date) -> None:
-    """Pack the tapes of days long past; a disk that refuses it stops no start."""
+    """Pack the tapes of days long past and drop simulated ones beyond a limit; a disk that refuses stops no start."""
     try:
-        archive_old(folder, today)
+        archive_old(folder, today, wall=dt.datetime.now(IST))
+        limit_simulated(folder)
     except OSError as error:
         log.warning("old tapes could not be packed: %s", error)
 

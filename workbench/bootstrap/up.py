@@ -50,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     show(f"workbench: everything has ended ({supervisor.why or 'done'})")
     if args.mode == Mode.LIVE.value and (left := _left_open(config)):
         show(f"CAUTION: {left}")
+    from workbench.bootstrap import putting_away
+
+    putting_away.at_the_end(data_dir(), show)
     return code
 
 

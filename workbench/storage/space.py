@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -23,6 +23,19 @@ LOW_BYTES = 128 * 1024 * 1024
 LOOK_EVERY_S = 5.0
 RESERVE_FILE = "disk.reserve"
 _BLOCK = 1024 * 1024
+
+
+def keep_within(files: Sequence[Path], most_bytes: int) -> list[Path]:
+    """Delete the first of these files until the rest fits; the last one stays whatever its size. Gives what went."""
+    sizes = [file.stat().st_size for file in files]
+    total, gone = sum(sizes), []
+    for file, size in list(zip(files, sizes, strict=True))[:-1]:
+        if total <= most_bytes:
+            break
+        file.unlink()
+        gone.append(file)
+        total -= size
+    return gone
 
 
 class Space:

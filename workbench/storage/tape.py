@@ -21,12 +21,16 @@ from typing import BinaryIO
 
 from workbench.core.bars import Quote
 from workbench.core.errors import CorruptData
+from workbench.storage.space import keep_within
 
 _HEAD = struct.Struct("<II")
 _MAGIC = b"WBTAPE1\n"
 _LONGEST = 4096
 KEEP_DAYS = 14
 """Days after which a tape is packed."""
+
+SIMULATED_BYTES = 1024**3
+"""Of the tapes of practice and paper together: some eighty practice days as they are written, four hundred packed."""
 
 _QUOTE, _BEAT, _HOLE = "Q", "B", "H"
 
@@ -118,26 +122,43 @@ def tape_path(folder: Path, account_id: str, day: date) -> Path:
     return folder / f"{account_id}-{day.isoformat()}.tape"
 
 
-def archive_old(folder: Path, today: date, *, keep_days: int = KEEP_DAYS) -> int:
+def archive_old(folder: Path, today: date, *, keep_days: int = KEEP_DAYS, wall: datetime | None = None) -> int:
     """Pack the tapes of days long past, each beside where it stood; gives how many were packed.
 
-    Ids and prices repeat, so a packed tape takes about a tenth of its room. Whoever wants to read one unpacks it.
+    Ids and prices repeat, so a packed tape takes about a fifth of its room. Whoever wants to read one unpacks it.
+
+    Parameters
+    ----------
+    folder : Path
+    today : date
+        Of the market.
+    wall : datetime, optional
+        This machine's time: a tape that nobody wrote to for as many days is packed too. A practice market begins at the
+        same date each time, and by that date its tapes would never be old.
     """
-    packed = 0
+    packed, span = 0, timedelta(days=keep_days)
     for path in sorted(folder.glob("*.tape")):
         try:
             day = date.fromisoformat(path.stem[-10:])
         except ValueError:
             continue  # no tape of ours
-        if today - day <= timedelta(days=keep_days):
+        idle = timedelta(0) if wall is None else wall - datetime.fromtimestamp(path.stat().st_mtime, wall.tzinfo)
+        if today - day <= span and idle <= span:
             continue
         part = path.with_name(path.name + ".part")
         with path.open("rb") as plain, gzip.open(part, "wb") as small:
             shutil.copyfileobj(plain, small)
+        shutil.copystat(path, part)  # its age is what it is dropped by
         part.replace(path.with_name(path.name + ".gz"))
         path.unlink()
         packed += 1
     return packed
+
+
+def limit_simulated(folder: Path, *, most_bytes: int = SIMULATED_BYTES) -> list[Path]:
+    """Delete the oldest tapes of simulated accounts beyond a size; those of real money stay. Gives what went."""
+    mine = [path for kind in ("practice", "paper") for path in folder.glob(f"{kind}*.tape*") if path.suffix != ".part"]
+    return keep_within(sorted(mine, key=lambda path: path.stat().st_mtime), most_bytes)
 
 
 def read_tape(path: Path) -> Iterator[TapeRecord | Hole]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.unit.storage.test_journal import write
 from workbench.core.bars import Quote
 from workbench.core.session import IST
 from workbench.storage.journal import SqliteJournal
-from workbench.storage.tape import Tape, archive_old, read_tape, tape_path
+from workbench.storage.tape import Tape, archive_old, limit_simulated, read_tape, tape_path
 
 FIRST = date(2022, 6, 1)
 MB = 1024 * 1024
@@ -56,3 +57,22 @@ def test_p15_tapes_of_days_long_past_are_packed_and_the_recent_ones_are_not(tmp_
     assert old.read_bytes() == before
     assert len(list(read_tape(old))) == 50
     assert len(list(tmp_path.glob("*.tape"))) == 16
+
+
+def test_p15_tapes_of_a_market_that_begins_anew_are_packed_by_the_wall_and_bounded(tmp_path: Path) -> None:
+    wall = datetime(2026, 11, 21, 18, 0, tzinfo=IST)
+    for number in range(30):
+        tape = Tape(tmp_path, f"practice-{number:02d}")
+        tape.write(1, datetime(2022, 6, 1, 9, 15, tzinfo=IST), None)
+        tape.close()
+        written = (wall - timedelta(days=30 - number)).timestamp()
+        os.utime(tape_path(tmp_path, f"practice-{number:02d}", FIRST), (written, written))
+    money = tmp_path / "live-001-2022-06-01.tape"
+    money.write_bytes(b"x" * 4096)
+    assert archive_old(tmp_path, FIRST) == 0, "by the market's date none is ever old"
+    assert archive_old(tmp_path, FIRST, wall=wall) == 16
+    left = limit_simulated(tmp_path, most_bytes=500)
+    assert left and money.is_file()
+    assert sum(path.stat().st_size for path in tmp_path.glob("practice*")) <= 500
+    assert tape_path(tmp_path, "practice-29", FIRST).is_file(), "the newest stays"
+    assert not list(tmp_path.glob("*.gz")), "the oldest go first, packed or not"
