@@ -13,7 +13,7 @@ from workbench.core.bars import Quote
 from workbench.core.instrument import Instrument
 from workbench.core.messages import Event, ExitBegan, FillBooked, OrderSubmitted, PositionPlanned, StopMoved
 from workbench.core.order import OrderState, OrderTicket, OrderType, Product, Purpose
-from workbench.core.plan import Trail
+from workbench.core.plan import Lock, Trail
 from workbench.core.ports import JournalEntry
 from workbench.core.signal import Direction, Side
 from workbench.testing.proof.day import Day
@@ -160,24 +160,113 @@ def test_an_exit_that_was_lost_with_a_process_is_asked_for_again() -> None:
         bench.seconds(60, call=112)
 
 
-def trailed(*, told: bool) -> None:
-    """A second of 120 in a minute of 106, and a stop that follows 106."""
+def following(trail: Trail | None = None, lock: Lock | None = None, step: str | None = None) -> Bench:
+    """A position at 100 whose stop lies at 90 and follows."""
     bench = Bench(CALL)
-    plan = planned(CALL, "40")
-    bench.read(replace(plan, exits=replace(plan.exits, trail=Trail(distance=points(6)))), submitted(CALL))
-    bench.stop(100, "100")
-    bench.seconds(90, call=106)
-    bench.seconds(1, call=120, told=told)
-    bench.seconds(45, call=106)
+    bench.venue.faults = Faults(unknown=0.1)  # what is decided needs prices only
+    plan, step_of = planned(CALL, "40"), None if step is None else points(step)
+    trail = trail if step_of is None or trail is None else replace(trail, step=step_of)
+    bench.read(
+        replace(plan, exits=replace(plan.exits, trail=trail, lock=lock, underlying=None)),
+        submitted(CALL),
+        filled(100, 100),
+        StopMoved(position_id=NAME, stop=Decimal(90), target=Decimal(140), peak=Decimal(100), at=NOW, initial=True),
+    )
+    return bench
 
 
-def test_i5_a_trail_follows_the_high_that_was_told() -> None:
-    with pytest.raises(BrokenPromise, match=r"I5: .* does not trail 120"):
-        trailed(told=True)
+def moved(stop: str, by: str) -> StopMoved:
+    return StopMoved(position_id=NAME, stop=Decimal(stop), at=NOW, by=by)
+
+
+SIX = Trail(distance=points(6))
+HALF = Lock(after=points(4), keep=Decimal(50))
+
+
+@pytest.mark.parametrize(
+    ("trail", "lock", "asks"),
+    [
+        (SIX, None, "trail asks for 114"),
+        (None, HALF, "lock asks for 110"),
+        (replace(SIX, after=points(6)), None, "114"),
+    ],
+)
+def test_i5_at_the_end_of_a_minute_the_stop_stands_where_the_best_told_price_asks(
+    trail: Trail | None, lock: Lock | None, asks: str
+) -> None:
+    bench = following(trail, lock)
+    bench.seconds(30, call=120)
+    with pytest.raises(BrokenPromise, match=rf"I5: .* {asks}.* at 120, the stop is 90"):
+        bench.seconds(30, call=106)
+
+
+@pytest.mark.parametrize("by", ["trail", "lock"])
+def test_i5_a_stop_that_was_moved_in_time_is_right(by: str) -> None:
+    bench = following(SIX if by == "trail" else None, HALF if by == "lock" else None)
+    bench.seconds(59, call=120)
+    bench.read(moved("114" if by == "trail" else "110", by))
+    bench.seconds(70, call=118)
+    assert bench.judge.trails.demands == 1
 
 
 def test_i5_a_high_that_the_line_held_back_moves_no_trail() -> None:
-    trailed(told=False)
+    bench = following(SIX)
+    bench.seconds(30, call=99)
+    bench.seconds(1, call=120, told=False)
+    bench.seconds(40, call=99)
+
+
+def test_i5_a_trail_that_is_not_armed_asks_for_nothing() -> None:
+    bench = following(replace(SIX, after=points(30)), HALF)
+    bench.seconds(70, call=103)
+    assert bench.judge.trails.demands == 0
+
+
+@pytest.mark.parametrize(("stop", "by"), [("117", "trail"), ("112", "lock")])
+def test_i5_no_stop_moves_further_than_the_best_price_allows(stop: str, by: str) -> None:
+    bench = following(SIX, HALF)
+    bench.seconds(30, call=120)
+    with pytest.raises(BrokenPromise, match=rf"I5: .* the {by} moves the stop to {stop}"):
+        bench.read(moved(stop, by))
+
+
+def test_r11_a_trail_moves_by_its_step() -> None:
+    bench = following(SIX, step="26")
+    bench.seconds(30, call=120)
+    with pytest.raises(BrokenPromise, match=r"R11: .* by 24, its step is 26"):
+        bench.read(moved("114", "trail"))
+
+
+def test_i5_what_lags_by_less_than_its_step_is_right() -> None:
+    bench = following(SIX, step="26")
+    bench.seconds(70, call=120)
+    assert bench.judge.trails.demands == 1
+
+
+def test_i5_a_life_that_began_with_the_last_second_of_a_minute_is_not_held_to_it() -> None:
+    bench = following(SIX)
+    bench.seconds(58, call=120)
+    bench.judge.disturbed()
+    bench.seconds(30, call=120)
+
+
+def test_i5_a_stop_that_passes_the_market_fires_and_is_not_moved() -> None:
+    bench = following(SIX)
+    bench.seconds(58, call=120)
+    bench.seconds(10, call=90)
+
+
+def test_i5_what_was_decided_rests_soon() -> None:
+    bench = following(SIX)
+    bench.venue.faults, stop = Faults(), bench.stop(100, "90")
+    bench.seconds(59, call=120)
+    bench.read(moved("114", "trail"))
+    bench.seconds(10, call=120)
+    stop.ticket = replace(stop.ticket, trigger_price=Decimal(114))
+    bench.seconds(30, call=122)
+    bench.read(moved("116", "trail"))
+    with pytest.raises(BrokenPromise, match=r"I5: .* the stop rests at 114 and was moved to 116 15 s ago"):
+        bench.seconds(16, call=122)
 
 
 def test_r16_each_part_that_fills_has_its_seconds_to_be_covered() -> None:

@@ -18,6 +18,7 @@ from workbench.core.order import Purpose
 from workbench.core.plan import ProtectionRule
 from workbench.core.ports import JournalEntry
 from workbench.testing.proof.gatekeeper import Gatekeeper
+from workbench.testing.proof.held_up import HeldUp
 from workbench.testing.proof.market import TICK
 from workbench.testing.proof.oracle import ALARMED_AT_MOST_S, Oracle, Written, promise
 from workbench.testing.proof.pair_venue import PairVenue
@@ -57,9 +58,11 @@ class PairOracle(Oracle):
         self.loud: set[str] = set()
         self.watched: set[str] = set()
         self.left_at: dict[str, datetime] = {}
+        self.held_up = HeldUp(venue)
 
     def take(self, entry: JournalEntry) -> None:
         """Read what the journal says of targets that are watched."""
+        self.held_up.take(entry)
         self.watched |= {event.position_id for event in entry.events if isinstance(event, TargetWatched)}
         began = [each for each in entry.events if isinstance(each, ExitBegan) and each.reason == "target"]
         self.left_at |= {each.position_id: each.at for each in began}
@@ -67,6 +70,7 @@ class PairOracle(Oracle):
     def leaves(self, asked: Asked, written: Written) -> None:
         """Judge a request in the moment in which it leaves."""
         super().leaves(asked, written)
+        self.held_up.leaves(asked)
         if isinstance(asked, ModifyOrder):
             self._alone_at_the_target(asked)
         if not isinstance(asked, PlaceOrder) or asked.ticket.purpose is not Purpose.TARGET:
@@ -93,7 +97,8 @@ class PairOracle(Oracle):
         if told is None or told.exit_reason != "target" or order.ticket.purpose is Purpose.TARGET:
             return
         resting = [each for each in self.pairs.of(name) if each.ticket.purpose is Purpose.TARGET and each.remaining]
-        market, sign = self.pairs.prices[order.ticket.instrument.key], told.plan.side.sign
+        sign = told.plan.side.sign
+        market = self.pairs.prices[order.ticket.instrument.key] - sign * TICK  # what could be had now
         is_soon = self.pairs.now - self.left_at[name] < TAKEN_BACK
         for target in resting:
             level = target.ticket.price
@@ -118,7 +123,9 @@ class PairOracle(Oracle):
 
     def judge_pairs(self, *, alarm_now: bool, trades: bool) -> None:
         """Judge once a market second what needs time."""
-        self.calm_for = self.calm_for + 1 if self.pairs.faults.is_calm else 0
+        is_fair = self.pairs.faults.is_calm and not self.pairs.is_stuck
+        self.calm_for = self.calm_for + 1 if is_fair else 0
+        self.held_up.second(trades=trades)
         is_calm = self.calm_for > LATE_S
         for position_id in self.pairs.position_ids():
             held, left = self.pairs.held(position_id), self.pairs.left(position_id)
@@ -141,6 +148,7 @@ class PairOracle(Oracle):
 
     def disturbed(self) -> None:
         """The process died, or time was jumped over: what was known is looked up again first."""
+        self.held_up.disturbed()
         for each in (self.over, self.excess, self.bare_of_target):
             each.clear()
 

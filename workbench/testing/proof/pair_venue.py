@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import heapq
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from workbench.core.messages import MarginRead, ReadChain, ReadMargin
+from workbench.core.bars import Quote
+from workbench.core.messages import CancelOrder, MarginRead, Outcome, ReadChain, ReadMargin, WriteAnswered, WriteKind
 from workbench.core.order import Purpose
+from workbench.testing.proof.faults import Outage
 from workbench.testing.proof.venue import Resting, Venue
 
 SECOND_SALE = Decimal(110_000)
 """What a second sale blocks, rupees."""
+
+RISE = Decimal(8)
+"""Rupees by which the market rises to targets that do not fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,25 @@ class PairVenue(Venue):
     ----------
     allowed : dict
         Units for which a second sale was allowed, by position.
+    stuck : tuple of Outage
+        Seconds in which targets neither fill (others stand before them) nor are taken back; as they begin the market
+        rises to them.
     """
 
     pair_rng: random.Random = field(default_factory=random.Random)
     allowed: dict[str, set[int]] = field(default_factory=dict)
+    stuck: tuple[Outage, ...] = ()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether no target fills or is taken back in this second."""
+        return any(each.covers(self._second) for each in self.stuck)
+
+    def quotes(self) -> list[Quote]:
+        """Move the market one second on."""
+        if any(each.begins == self._second for each in self.stuck):
+            self.prices = {key: price + RISE for key, price in self.prices.items()}
+        return super().quotes()
 
     def held(self, position_id: str) -> int:
         """Units of a position, counted in the direction of its entry; below zero after a double fill."""
@@ -101,6 +121,24 @@ class PairVenue(Venue):
         self._count += 1
         due = self.now + timedelta(seconds=rng.random() * self.faults.delay_s + extra)
         heapq.heappush(self._post, (due, self._count, "out", answer))
+
+    def _cancel(self, asked: CancelOrder) -> None:
+        order = self.orders[asked.order_id]
+        if not self.is_stuck or order.ticket.purpose is not Purpose.TARGET or order.state.is_done:
+            super()._cancel(asked)
+            return
+        # Refused, not answered, or answered so late that the answer is worth nothing: it rests on.
+        outcome, extra_s = self.pair_rng.choice(
+            [(Outcome.REJECTED, 0.0), (Outcome.UNKNOWN, 2.0), (Outcome.UNKNOWN, 20.0)]
+        )
+        answer = WriteAnswered(
+            kind=WriteKind.CANCEL, correlation_id=asked.correlation_id, outcome=outcome, order_id=asked.order_id
+        )
+        self._later(replace(answer, reason="it is not taken back"), "out", extra_s=extra_s)
+
+    def _match(self, order: Resting) -> None:
+        if not self.is_stuck or order.ticket.purpose is not Purpose.TARGET:
+            super()._match(order)
 
     def _sign(self, position_id: str, order: Resting) -> int:
         """Tell whether an order adds to a position (+1) or leaves it (-1)."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from workbench.core.bars import Quote
@@ -32,11 +32,13 @@ from workbench.core.ports import JournalEntry
 from workbench.testing.proof.gatekeeper import Gatekeeper
 from workbench.testing.proof.market import TICK
 from workbench.testing.proof.oracle import promise
+from workbench.testing.proof.trailing import TrailJudge
 from workbench.testing.proof.venue import Venue
 
 SOON_S = 8
 BARE_S = 9
 PASSED_S = 14
+MOVED_S = 14
 RESTED_S = 25
 """Seconds after a death or a silence in which nothing is demanded at once."""
 
@@ -57,8 +59,7 @@ class Watched:
     bare: int = 0
     short: deque[int] = field(default_factory=lambda: deque(maxlen=SOON_S))
     lossy: int = 0
-    minute_high: Decimal | None = None
-    last_minute_high: Decimal | None = None
+    behind: int = 0
 
 
 @dataclass(slots=True)
@@ -96,12 +97,12 @@ class Promptness:
     rested: int = 0
     silent: int = 0
     entries: set[str] = field(default_factory=set)
-    told: dict[str, Quote] = field(default_factory=dict)
+    trails: TrailJudge = field(default_factory=TrailJudge)
 
     def saw(self, quote: Quote) -> None:
         """Note a quote that was told: what the line held back moves no trail."""
         if quote.last > 0:
-            self.told[quote.key] = quote
+            self.trails.saw(quote)
 
     def take(self, entry: JournalEntry) -> None:
         """Read one entry of the journal as it is written."""
@@ -109,6 +110,7 @@ class Promptness:
             self.saw(entry.message.quote)
         for event in entry.events:
             self._happened(event)
+            self.trails.happened(event, is_told_again=False)
             if isinstance(event, ExitBegan):
                 self._left(event)
         if isinstance(entry.message, OperatorOrdered) and entry.message.command in (Operator.FLATTEN, Operator.CLOSE):
@@ -141,17 +143,20 @@ class Promptness:
         """Begin anew after a death: an id that was lost with it is given again, to another position."""
         self.positions.clear()
         self.entries.clear()
+        self.trails = TrailJudge(last=self.trails.last, demands=self.trails.demands)
         for entry in entries:
             for event in entry.events:
                 self._happened(event)
+                self.trails.happened(event, is_told_again=True)
         self.watched = {name: each for name, each in self.watched.items() if name in self.positions}
         self.disturbed()
 
     def disturbed(self) -> None:
         """The process died, or time was jumped over: what was known is looked up again first."""
         self.rested = self.silent = 0
+        self.trails.forget()
         for each in self.watched.values():
-            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.lossy = 0
+            each.at_target = each.passed = each.timed = each.ordered = each.bare = each.lossy = each.behind = 0
             each.short.clear()
         # What was only in memory is not in the journal: an order of a person may be lost with it.
         for begun in self.positions.values():
@@ -160,6 +165,7 @@ class Promptness:
     def second(self, *, trades: bool) -> None:
         """Judge one market second."""
         venue = self.venue
+        self.trails.second(ends_minute=venue.now.second == 0 and trades)
         is_quiet = venue.is_silent or not trades
         self.rested = 0 if is_quiet else self.rested + 1
         self.silent = self.silent + 1 if venue.is_silent and trades else 0
@@ -194,13 +200,6 @@ class Promptness:
         price, now = self.venue.prices[self.positions[position_id].plan.instrument.key], self.venue.now
         watched = self.watched.setdefault(position_id, Watched(now, price, price))
         watched.low, watched.high = min(watched.low, price), max(watched.high, price)
-        if now.second == 0:
-            watched.last_minute_high, watched.minute_high = watched.minute_high, None
-        # Prices are told as they were a second before; one that was held back was never told.
-        told = self.told.get(self.positions[position_id].plan.instrument.key)
-        is_told = told is not None and now - told.time <= timedelta(seconds=1)
-        if (now - watched.since).total_seconds() > SOON_S and self.rested and is_told:
-            watched.minute_high = price if watched.minute_high is None else max(price, watched.minute_high)
 
     def _left(self, event: ExitBegan) -> None:
         """Hold the reason of an exit against the market, by what was known as it began: more may fill beside it."""
@@ -273,13 +272,7 @@ class Promptness:
         return -total
 
     def _trailed(self, position_id: str, begun: Begun, watched: Watched, trigger: Decimal) -> None:
-        """Some seconds into a minute the stop stands where the trail of the minute before asks for it."""
-        trail, high, average = begun.plan.exits.trail, watched.last_minute_high, self._average(position_id)
-        is_due = self.venue.now.second == SOON_S + 6 and self.rested > 60 + SOON_S
-        if trail is None or high is None or not is_due or high <= average:
-            return  # a trail begins to move with the first price above the entry
-        if trail.after is not None and high - average < trail.after.rupees(average):
-            return
-        step = TICK if trail.step is None else trail.step.rupees(average)
-        least = high - trail.distance.rupees(average) - step - TICK
-        promise(trigger >= least, "I5", f"{position_id}: the stop {trigger} does not trail {high}")
+        """What was decided rests soon: the order's trigger is where the journal says that the stop stands."""
+        watched.behind = watched.behind + 1 if begun.stop is not None and trigger < begun.stop else 0
+        text = f"{position_id}: the stop rests at {trigger} and was moved to {begun.stop} {watched.behind} s ago"
+        promise(watched.behind <= MOVED_S, "I5", text)

@@ -13,6 +13,7 @@ from workbench.testing.proof.day import Day
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.oracle import BrokenPromise
 from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, with_pairs
+from workbench.testing.proof.rare_days import DAYS, rare_of, with_rare
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
 from workbench.testing.proof.structure_day import LegsDay, LegsNight
@@ -28,6 +29,9 @@ _ENGINE_FAULT = "engine fault on "
 
 def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
     """Give the day that a scenario asks for."""
+    rare = rare_of(scenario.seed)
+    if rare is not None:
+        return DAYS[rare](scenario, verbose=verbose)
     if scenario.legs is not None:
         return LegsNight(scenario, verbose=verbose) if scenario.is_night else LegsDay(scenario, verbose=verbose)
     if is_super(scenario):
@@ -40,7 +44,7 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
 
 def run_seed(seed: int, *, verbose: bool = False, log: list[str] | None = None) -> SeedResult:
     """Run one seed; whatever breaks is a failure of that seed and is told, never raised."""
-    day = day_of(with_supers(with_pairs(scenario_of(seed))), verbose=verbose)
+    day = day_of(with_supers(with_rare(with_pairs(scenario_of(seed)))), verbose=verbose)
     failure = ""
     with listened() as logged:
         try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from workbench.core import exits
-from workbench.core.engine import beat, day_end, machine, sending, steering
+from workbench.core import exit_rules, exits
+from workbench.core.engine import beat, day_end, machine, sending, steering, underlying
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import OrderChangeEnded, Outcome
+from workbench.core.order import Purpose
 from workbench.core.signal import Side
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
 
@@ -198,3 +199,90 @@ def one_stop_only() -> None:
 
     wrap(steering, "_protect", make)
     replace_with(beat, "_warn_of_naked", lambda turn, position: None)
+
+
+@bug("I5")
+def trail_never_moves() -> None:
+    """A trailing stop stays where it was laid."""
+    replace_with(exit_rules.Trail, "stop", lambda self, entry, peak, sign: None)
+
+
+@bug("I5")
+def lock_never_arms() -> None:
+    """A profit lock keeps nothing."""
+    replace_with(exit_rules.Lock, "stop", lambda self, entry, peak, sign: None)
+
+
+@bug("I5")
+def lock_gives_back_too_much() -> None:
+    """A profit lock keeps half of the share that the plan says."""
+
+    def make(stop: Any) -> Any:
+        def loose(self: Any, entry: Any, peak: Any, sign: int) -> Any:
+            found = stop(self, entry, peak, sign)
+            return None if found is None else (entry + found) / 2
+
+        return loose
+
+    wrap(exit_rules.Lock, "stop", make)
+
+
+@bug("I5")
+def breakeven_never_comes() -> None:
+    """A trail that begins after a gain never begins."""
+
+    def make(stop: Any) -> Any:
+        return lambda self, entry, peak, sign: None if self.after is not None else stop(self, entry, peak, sign)
+
+    wrap(exit_rules.Trail, "stop", make)
+
+
+@bug("I5")
+def trail_before_its_gain() -> None:
+    """A trail that begins after a gain begins at once."""
+
+    def make(stop: Any) -> Any:
+        return lambda self, entry, peak, sign: stop(replace(self, after=None), entry, peak, sign)
+
+    wrap(exit_rules.Trail, "stop", make)
+
+
+@bug("I5")
+def trail_too_near() -> None:
+    """A trail follows at half of its distance."""
+
+    def make(stop: Any) -> Any:
+        def near(self: Any, entry: Any, peak: Any, sign: int) -> Any:
+            found = stop(self, entry, peak, sign)
+            return None if found is None else (peak + found) / 2
+
+        return near
+
+    wrap(exit_rules.Trail, "stop", make)
+
+
+@bug("R11")
+def trail_without_its_step() -> None:
+    """A trail moves the stop by less than its step."""
+    replace_with(exits, "_least_step", lambda position, name: position.plan.instrument.tick)
+
+
+@bug("I5")
+def underlying_trail_never_moves() -> None:
+    """The stop on the underlying stays where it was laid."""
+    replace_with(underlying, "_trail", lambda turn, position: None)
+
+
+@bug("I5")
+def trail_decided_and_not_sent() -> None:
+    """The stop is moved in the book, and the broker is never told."""
+
+    def make(change: Any) -> Any:
+        def unless_trailed(turn: Turn, order: Any, terms: Any, purpose: Any) -> None:
+            position = turn.book.positions[order.ticket.position_id]
+            if not (position.was_trailed and purpose is Purpose.STOP):
+                change(turn, order, terms, purpose)
+
+        return unless_trailed
+
+    wrap(sending, "change", make)

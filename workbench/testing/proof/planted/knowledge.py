@@ -121,3 +121,53 @@ def part_of_an_entry_forgotten() -> None:
         return short
 
     wrap(Book, "net_by_instrument", make)
+
+
+@bug("I3")
+def freezes_at_once() -> None:
+    """A difference between the books freezes the account without having stood."""
+    replace_with(settling, "CONFIRM_S", 0)
+
+
+@bug("I3")
+def younger_fills_not_waited_for() -> None:
+    """A list of positions that lags behind one fill, and then behind the next, is taken for one difference."""
+    replace_with(settling, "_last_traded", lambda turn, contract, earliest: earliest)
+
+
+@bug("R23")
+def never_freezes() -> None:
+    """A difference between the books is seen and never taken for real."""
+    replace_with(settling, "CONFIRM_S", 10**6)
+    replace_with(settling, "STANDS_S", 10**6)
+
+
+@bug("R1")
+def failed_look_ups_counted() -> None:
+    """A question about an order that ended in an error counts as one that found no order."""
+
+    def make(on_snapshot: Any) -> Any:
+        return lambda turn, snapshot: on_snapshot(turn, replace(snapshot, not_looked_up=()))
+
+    wrap(settling, "on_snapshot", make)
+
+
+@bug("R1")
+def never_given_up() -> None:
+    """An order that nobody ever saw is looked for without end."""
+    replace_with(settling, "ABSENT_LOOKS", 10**6)
+
+
+@bug("R1")
+def failed_look_ups_awaited_without_end() -> None:
+    """While the question about an order ends in an error the order is not given up, however long."""
+
+    def make(absent: Any) -> Any:
+        def patient(turn: Turn, findings: Any, snapshot: Any) -> Any:
+            lost = set(snapshot.not_looked_up)
+            kept = tuple(each for each in findings.absent if each.ticket.correlation_id not in lost)
+            return absent(turn, replace(findings, absent=kept), snapshot)
+
+        return patient
+
+    wrap(settling, "_absent", make)

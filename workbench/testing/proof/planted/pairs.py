@@ -69,3 +69,17 @@ def both_at_the_target() -> None:
     """The stop's order goes to the target's price while the target still rests there."""
     replace_with(siblings, "awaits_target", lambda turn, position: False)
     replace_with(siblings, "TARGET_PATIENCE_S", 0)
+
+
+@bug("R15")
+def held_up_at_the_target() -> None:
+    """An exit that hangs on a target which does not go is left for no other reason."""
+    replace_with(siblings, "is_held_up", lambda turn, position: False)
+
+
+@bug("R15")
+def cancellation_awaited_without_end() -> None:
+    """Every exit waits for its target to be gone for as long as that takes."""
+    replace_with(
+        siblings, "awaits_target", lambda turn, position: siblings.withdraw_targets(turn, position.position_id)
+    )
