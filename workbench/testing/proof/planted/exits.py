@@ -164,12 +164,17 @@ def daily_loss_not_latched() -> None:
 def price_of_nothing_believed() -> None:
     """A quote without a price is taken for a price of zero."""
 
-    def naive(turn: Turn, quote: Any) -> None:
-        turn.desk.quotes[quote.key] = quote
-        if quote.key in turn.desk.held:
-            steering.on_quote(turn, quote)
+    def make(on_quote: Any) -> Any:
+        def naive(turn: Turn, quote: Any) -> None:
+            on_quote(turn, quote)
+            if quote.last <= 0:
+                turn.desk.quotes[quote.key] = quote
+                if quote.key in turn.desk.held:
+                    steering.on_quote(turn, quote)
 
-    replace_with(machine, "_on_quote", naive)
+        return naive
+
+    wrap(machine, "_on_quote", make)
 
 
 @bug("I5")
