@@ -157,6 +157,12 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
         if order_id in rows:
             yield replace(rows[order_id], leg=address, correlation_id="", price=price, trigger_price=trigger)
             continue
+        # A leg covers what its entry has filled, whatever the list says of it while it sleeps; and once it went to the
+        # exchange, what was sent there: the entry may have filled more since.
+        units = min(leg.quantity, entry.filled_quantity) or entry.filled_quantity
+        units = min(units, leg.triggered_quantity or units)
+        if not units and not leg.state.is_done:
+            continue  # beside an entry that is told to have filled nothing a leg protects nothing: it is not shown
         mine = [each for each in trades if each.order_id == order_id] if has_own_id else _shared(leg, found, trades)
         filled = sum(each.quantity for each in mine)
         value = sum((each.price * each.quantity for each in mine), ZERO)
@@ -168,8 +174,7 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
             segment=entry.segment,
             security_id=entry.security_id,
             side=leg.side,
-            # A leg covers what its entry has filled, whatever the list says of it while it sleeps.
-            quantity=min(leg.quantity, entry.filled_quantity) or entry.filled_quantity,
+            quantity=units,
             filled_quantity=filled,
             average_price=value / filled if filled else ZERO,
             price=price,

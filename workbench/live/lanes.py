@@ -137,6 +137,8 @@ class OrderLanes:
         self._deliver: Callable[[Message], None] = lambda _: None
         self._under_way = 0
         self._snapshots_waiting = 0
+        self._to_look_up: dict[str, None] = {}
+        self._asking = threading.Lock()
         self._last_snapshot = float("-inf")
 
     @property
@@ -179,14 +181,16 @@ class OrderLanes:
         future.add_done_callback(lambda done: self._come_back(_answer(command, done)))
 
     def look(self, command: TakeSnapshot) -> None:
-        """Read the broker's whole truth; two requests that wait become one."""
+        """Read the broker's whole truth; two requests that wait become one, which looks up what either asks for."""
         if command.with_legs:
             self._legs_are_used()
-        if self._snapshots_waiting:
-            return
-        self._snapshots_waiting += 1
+        with self._asking:
+            self._to_look_up.update(dict.fromkeys(command.unanswered))
+            if self._snapshots_waiting:
+                return
+            self._snapshots_waiting += 1
         self._under_way += 1
-        future = self._read_lane.submit(self._snapshot, command.unanswered)
+        future = self._read_lane.submit(self._snapshot)
         future.add_done_callback(lambda done: self._come_back(self._snapshot_of(done, command)))
 
     async def ask(self, work: Callable[[Broker], _T]) -> _T:
@@ -208,12 +212,14 @@ class OrderLanes:
             for _ in self._legs.submit_to_idle(self._warm, self._exits):
                 pass
 
-    def _snapshot(self, unanswered: tuple[str, ...]) -> SnapshotTaken:
+    def _snapshot(self) -> SnapshotTaken:
         wait = self._last_snapshot + self._pause - time.monotonic()
         if wait > 0:
             time.sleep(wait)
         self._last_snapshot = time.monotonic()
-        self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
+        with self._asking:
+            self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
+            unanswered, self._to_look_up = tuple(self._to_look_up), {}
         seen = self._with_legs(self._reader.snapshot())
         return self._looked_up(seen, unanswered) if seen.known else seen
 

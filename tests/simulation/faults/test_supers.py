@@ -297,6 +297,24 @@ def test_a_restart_finds_the_legs_as_they_rest_and_sends_nothing(run: Run, tmp_p
     run(day)
 
 
+def test_p1_a_leg_that_sold_before_the_restart_contradicts_nothing_after_it(run: Run, tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path, NEAR) as it:
+            await rests(it)
+            await it.until(lambda: not it.positions(), "the target", seconds=3600)
+        async with supered(sim, tmp_path, NEAR) as it:
+            await it.pass_s(12)
+            assert it.engine.book.frozen == ()
+            assert it.alarms == []
+            it.alerts = 1  # an id is taken once
+            await it.alert(AlertAction.BULLISH)
+            await it.until(lambda: len(book_of(sim)["superOrders"]) == 2 and it.positions(), "the next entry")
+            await it.flatten()
+            await is_over(sim, it)
+
+    run(day)
+
+
 def test_p1_a_leg_that_went_while_nobody_looked_is_replaced_after_the_restart(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(sim, tmp_path) as it:

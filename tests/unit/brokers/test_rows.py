@@ -14,6 +14,7 @@ import yaml
 
 from workbench.brokers.dhan.rows import (
     funds_from_row,
+    legs_apart,
     order_from_row,
     order_from_update,
     position_from_row,
@@ -21,7 +22,7 @@ from workbench.brokers.dhan.rows import (
     trade_from_row,
 )
 from workbench.core.errors import CorruptData
-from workbench.core.order import OrderState
+from workbench.core.order import LegAddress, OrderState, SuperLegName
 from workbench.core.session import IST
 from workbench.core.signal import Side
 
@@ -216,3 +217,19 @@ def test_recorded_answers_of_the_real_api_are_read(shared_data: Path) -> None:
 )
 def test_r18_a_leg_of_a_super_order_is_never_taken_for_its_entry(leg: str, tag: str) -> None:
     assert order_from_row(ORDER | {"legName": leg}).correlation_id == tag
+
+
+@pytest.mark.parametrize("name", ["STOP_LOSS_LEG", "TARGET_LEG"])
+def test_p1_a_leg_in_the_order_book_under_the_id_of_its_entry_is_an_order_of_its_own(name: str) -> None:
+    sold = {**ORDER, "legName": name, "transactionType": "SELL", "filledQty": 130, "remainingQuantity": 0}
+    entry, leg = legs_apart(map(order_from_row, ({**ORDER, "legName": "ENTRY_LEG"}, sold)))
+    assert (entry.order_id, entry.correlation_id, entry.leg) == (ORDER["orderId"], "abc", None)
+    of = SuperLegName.STOP if name == "STOP_LOSS_LEG" else SuperLegName.TARGET
+    assert leg.leg == LegAddress(entry_id=ORDER["orderId"], name=of)
+    assert (leg.order_id, leg.correlation_id) == (f"{ORDER['orderId']}-{of.value}", "")
+    assert (leg.side, leg.filled_quantity) == (Side.SELL, 130)
+
+
+def test_a_leg_with_an_id_of_its_own_keeps_it_and_says_not_whose_it_is() -> None:
+    _, leg = legs_apart(map(order_from_row, (ORDER, {**ORDER, "orderId": "77", "legName": "TARGET_LEG"})))
+    assert (leg.order_id, leg.correlation_id, leg.leg) == ("77", "", None)

@@ -100,6 +100,17 @@ def test_r15_what_is_sold_beyond_the_entry_is_told_also_where_one_leg_alone_went
     assert [each.filled_quantity for each in found] == [150, 0]
 
 
+def test_a_leg_that_was_sent_covers_what_was_sent_though_its_entry_has_filled_more_since() -> None:
+    stop = leg(STOP, "77", triggered_quantity=50, state=OrderState.FILLED)
+    _, found, _ = rows(stop, leg(TARGET, "78"), trades=(replace(sold("77"), quantity=50),))
+    assert (found.quantity, found.filled_quantity, found.state) == (50, 50, OrderState.FILLED)
+
+
+def test_a_leg_that_is_refused_while_it_sleeps_is_gone() -> None:
+    found = SuperOrder(entry=replace(ENTRY, filled_quantity=0), legs=(leg(STOP, "77", state=OrderState.REJECTED),))
+    assert with_legs(SnapshotTaken(taken_at=NOW), (found,)).orders[-1].state is OrderState.REJECTED
+
+
 def test_a_sale_that_no_leg_claims_is_nobodys() -> None:
     _, stop, target = rows(leg(STOP, "5925"), leg(TARGET, "5925"), trades=(sold("5925"),))
     assert (stop.filled_quantity, target.filled_quantity) == (0, 0)

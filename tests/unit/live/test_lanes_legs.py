@@ -35,6 +35,9 @@ class PlainBroker:
 
     def __init__(self) -> None:
         self.warmed_in: list[str] = []
+        self.looked_up: list[str] = []
+        self.list_is_read = threading.Event()
+        self.list_is_read.set()
 
     def warm(self) -> bool:
         self.warmed_in.append(threading.current_thread().name)
@@ -47,7 +50,11 @@ class PlainBroker:
         return WriteReply(outcome=Outcome.ACCEPTED, order_id=order_id)
 
     def snapshot(self) -> SnapshotTaken:
+        assert self.list_is_read.wait(PATIENCE_S)
         return SnapshotTaken(taken_at=NOW)
+
+    def order_by_correlation(self, correlation_id: str) -> None:
+        self.looked_up.append(correlation_id)
 
 
 class SlowSupers:
@@ -156,6 +163,25 @@ def test_a_lane_that_is_busy_with_a_leg_is_not_warmed_up_and_holds_no_warming_up
 
     asyncio.run(run())
     assert not set(supers.threads) & set(plain.warmed_in)
+
+
+def test_r1_of_looks_that_become_one_none_forgets_what_it_was_to_look_up() -> None:
+    plain, told = PlainBroker(), list[Message]()
+    plain.list_is_read.clear()
+
+    async def run() -> None:
+        lanes = _lanes(SlowSupers(), plain)
+        lanes.start(asyncio.get_running_loop(), told.append)
+        for asked in ((), ("a",), ("a", "b"), ()):
+            lanes.look(TakeSnapshot(reason="a look", unanswered=asked))
+        plain.list_is_read.set()
+        await _told(told, 1)
+        while not lanes.is_idle:
+            await asyncio.sleep(0.002)
+        await asyncio.to_thread(lanes.close)
+
+    asyncio.run(run())
+    assert sorted(plain.looked_up) == ["a", "b"]
 
 
 def test_r1_a_list_of_super_orders_that_cannot_be_read_is_told_apart_from_an_empty_one() -> None:

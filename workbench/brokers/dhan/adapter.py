@@ -28,6 +28,7 @@ from workbench.brokers.dhan.outcomes import Verdict, is_absent, judge_write, rea
 from workbench.brokers.dhan.pace import Pace
 from workbench.brokers.dhan.rows import (
     funds_from_row,
+    legs_apart,
     order_from_row,
     position_from_row,
     state_of,
@@ -213,7 +214,7 @@ class DhanBroker:
             log.warning("snapshot is incomplete: %s", "; ".join(faults))
         return SnapshotTaken(
             taken_at=taken_at,
-            orders=orders,
+            orders=legs_apart(orders),
             trades=trades,
             positions=positions,
             available_funds=funds,

@@ -9,7 +9,9 @@ Invariant: a row that cannot be understood raises `CorruptData`; no field that m
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -26,7 +28,8 @@ from workbench.brokers.dhan.fields import (
 )
 from workbench.core.errors import CorruptData
 from workbench.core.messages import BrokerOrder, BrokerPosition, BrokerTrade
-from workbench.core.order import OrderState
+from workbench.core.order import LegAddress, OrderState, SuperLegName
+from workbench.core.super_order import shared_leg_id
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ STATES: Mapping[str, OrderState] = MappingProxyType(
 )
 _SEGMENTS = MappingProxyType({"E": "EQ", "D": "FNO", "C": "CURRENCY", "M": "COMM"})
 _NO_REASON = frozenset({"CONFIRMED", "NA", "NR", "NULL", "NONE", "0"})
-_LEGS = frozenset({"TARGET_LEG", "STOP_LOSS_LEG"})
+_LEGS = MappingProxyType({"TARGET_LEG": SuperLegName.TARGET, "STOP_LOSS_LEG": SuperLegName.STOP})
 _HAS_REASON = frozenset({OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED})
 
 
@@ -97,10 +100,10 @@ def order_from_row(row: Row) -> BrokerOrder:
         filled = units_of(low, "filledqty", missing=0)
     state = state_of(status, quantity, filled)
     # A leg of a super order may carry its entry's tag; it is an order of its own and must not be taken for the entry.
-    is_leg = str(low.get("legname") or "").strip().upper() in _LEGS
+    leg = _LEGS.get(str(low.get("legname") or "").strip().upper())
     return BrokerOrder(
         order_id=text_of(low, "orderid"),
-        correlation_id="" if is_leg else _tag(low.get("correlationid")),
+        correlation_id="" if leg else _tag(low.get("correlationid")),
         state=state,
         segment=text_of(low, "exchangesegment"),
         security_id=text_of(low, "securityid"),
@@ -113,7 +116,26 @@ def order_from_row(row: Row) -> BrokerOrder:
         reason=_reason(low.get("omserrordescription"), state),
         raw_status=status,
         updated_at=moment_of(low.get("updatetime")),
+        leg=None if leg is None else LegAddress(entry_id="", name=leg),
     )
+
+
+def legs_apart(orders: Iterable[BrokerOrder]) -> tuple[BrokerOrder, ...]:
+    """Give an order book in which legs that stand under the id of their entry are orders of their own, as they are.
+
+    Left under that id, a sale would read as a contradiction of the purchase, and freeze the account at each start.
+    A leg that has an id of its own does not say whose it is: the list of super orders does.
+    """
+    listed = tuple(orders)
+    entries = {row.order_id for row in listed if row.leg is None}
+    return tuple(row if row.leg is None else _apart(row, row.leg.name, entries) for row in listed)
+
+
+def _apart(row: BrokerOrder, name: SuperLegName, entries: AbstractSet[str]) -> BrokerOrder:
+    if row.order_id not in entries:
+        return replace(row, leg=None)
+    address = LegAddress(entry_id=row.order_id, name=name)
+    return replace(row, order_id=shared_leg_id(row.order_id, name), leg=address)
 
 
 def order_from_update(data: Row) -> BrokerOrder:
