@@ -36,6 +36,15 @@ PLANS: Mapping[str, Mapping[str, Any]] = {
     "K_PARTS": {"lots": 3, "exits": {"stop": "15%", "target": "30%", "scale_out": [{"at": "3%", "lots": 1}]}},
     "K_SPOT": {"lots": 2, "exits": {"underlying": {"stop": 20, "target": 40}}},
 }
+SUPERS: Mapping[str, Mapping[str, Any]] = {
+    "K_SUPER": {"protection": "super_order", "exits": {"stop": 15, "target": 30}},
+    "K_SUPER_TRAIL": {
+        "protection": "super_order",
+        "exits": {"stop": "10%", "target": "40%", "trail": {"distance": "4%", "step": "1%"}},
+    },
+    "K_SUPER_LOTS": {"lots": 2, "protection": "super_order", "exits": {"stop": "30%", "target": "3%"}},
+}
+"""Entries that take stop and target along."""
 WIDE: Mapping[str, Mapping[str, Any]] = {
     "K_WIDE": {"exits": {"stop": "70%"}},
     "K_WIDER": {"lots": 2, "exits": {"stop": "80%"}},

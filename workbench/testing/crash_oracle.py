@@ -21,7 +21,9 @@ from typing import Any
 
 from workbench.core.signal import Side
 from workbench.simulator import Simulator
-from workbench.simulator.orders import Status
+from workbench.simulator.orders import Leg, SimOrder, Status
+
+_LEGS = (Leg.STOP_LOSS.value, Leg.TARGET.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +86,28 @@ class Guard:
         for order in self._simulator.desk.orders.values():
             if order.status.is_open or order.status is Status.TRANSIT:
                 resting[order.listed.instrument.key, order.side] += order.remaining
+        for stop, units in self._sleeping():
+            resting[stop.listed.instrument.key, stop.side] += units
         return {key for key, net in self.net().items() if resting[key, Side.SELL if net > 0 else Side.BUY] < abs(net)}
 
-    def working(self) -> list[str]:
-        """Give the orders that still rest."""
-        orders = self._simulator.desk.orders.values()
-        return [each.order_id for each in orders if each.status.is_open or each.status is Status.TRANSIT]
+    def too_much(self) -> list[str]:
+        """Give the legs of super orders that would sell, or buy back, more than is held when their price comes."""
+        covered: Counter[tuple[str, Side]] = Counter()
+        for stop, units in self._sleeping():
+            covered[stop.listed.instrument.key, stop.side] += units
+        net = self.net()
+        return [
+            f"legs {side.value} {units} of {key}, {net.get(key, 0)} held"
+            for (key, side), units in covered.items()
+            if units > -side.sign * net.get(key, 0)
+        ]
+
+    def _sleeping(self) -> Iterator[tuple[SimOrder, int]]:
+        """Give stop legs that wait at the broker; they cover what their entry has filled from the fill on."""
+        for each in self._simulator.super_orders.orders.values():
+            stop = each.exits.get(Leg.STOP_LOSS)
+            if stop is not None and stop.waits and each.entry.filled:
+                yield stop.order, each.entry.filled
 
     def _close(self, key: str) -> None:
         since, market = self._since.pop(key)
@@ -113,6 +131,7 @@ class JournalEyes:
     planned: dict[str, int] = field(default_factory=dict)
     decided: Counter[tuple[str, str]] = field(default_factory=Counter)
     filled: Counter[str] = field(default_factory=Counter)
+    frozen: list[str] = field(default_factory=list)
 
     def news(self) -> Iterator[dict[str, Any]]:
         """Give messages and events that are durable since the last call, in order, as their JSON."""
@@ -145,6 +164,8 @@ class JournalEyes:
                 self.ours[ticket["correlation_id"]] = ticket
             case "PositionPlanned":
                 self.planned[event["position_id"]] = int(event["quantity"])
+            case "AccountFrozen":
+                self.frozen += event["differences"]
             case "DecisionMade":
                 self.decided[event["subject"], event["fate"]] += 1
             case "FillBooked" if self.ours.get(event["correlation_id"], {}).get("purpose") == "entry":
@@ -154,8 +175,11 @@ class JournalEyes:
 
 
 def doubled(orders: Sequence[dict[str, Any]], eyes: JournalEyes) -> list[str]:
-    """Name what was sent or counted twice: an intent with two orders, an entry filled beyond its plan, an alert."""
-    found = []
+    """Name what was sent or counted twice: an intent with two orders, an entry filled beyond its plan, an alert.
+
+    Legs of a super order bear the correlation id of their entry, and were sent with it.
+    """
+    found, orders = [], [row for row in orders if row["legName"] not in _LEGS]
     sent = Counter(str(row["correlationId"]) for row in orders if row["correlationId"])
     found += [f"intent {name} has {count} orders at the broker" for name, count in sent.items() if count > 1]
     bought: Counter[str] = Counter()
@@ -171,12 +195,16 @@ def doubled(orders: Sequence[dict[str, Any]], eyes: JournalEyes) -> list[str]:
 
 
 def lost(orders: Sequence[dict[str, Any]], eyes: JournalEyes, accepted: Sequence[str]) -> list[str]:
-    """Name what was forgotten: an order at the broker that no intent explains, an alert taken and never decided on."""
+    """Name what was forgotten: an order at the broker that no intent explains, an alert taken and never decided on.
+
+    An account that is frozen has lost its trading: nothing but our own orders was at the broker, so nothing is foreign.
+    """
     found = [
         f"order {row['orderId']} ({row['correlationId']}) at the broker has no intent in the journal"
         for row in orders
         if str(row["correlationId"]) not in eyes.ours
     ]
     ends = {subject.rpartition(":")[2] for subject, _ in eyes.decided}
+    found += [f"the account is frozen: {text}" for text in dict.fromkeys(eyes.frozen)]
     found += [f"alert {name} was answered with 200 and never decided on" for name in accepted if name not in ends]
     return found

@@ -37,6 +37,15 @@ class KillPoint(StrEnum):
     TERMINATED = "terminated"
     STARTING = "starting"
     RANDOM = "random"
+    SUPER_NEVER_ARRIVED = "super_never_arrived"
+    SUPER_IN_FLIGHT = "super_in_flight"
+    SUPER_HIDDEN = "super_hidden"
+    LEG_CHANGE_IN_FLIGHT = "leg_change_in_flight"
+    LEG_ASKED_BACK = "leg_asked_back"
+    TARGET_LEG_IN_FLIGHT = "target_leg_in_flight"
+    STOP_LEG_IN_FLIGHT = "stop_leg_in_flight"
+    LEFT_SUBMITTED = "left_submitted"
+    LEFT_IN_FLIGHT = "left_in_flight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +93,52 @@ WAYS = {
     KillPoint.TERMINATED: Way("entry", _event("ProtectionChanged", protection="at_broker")),
     KillPoint.STARTING: Way("entry", _submitted("entry")),
     KillPoint.RANDOM: Way("entry"),
+    KillPoint.SUPER_NEVER_ARRIVED: Way(
+        "entry", faults=({"kind": "delay", "match": "POST /super/orders", "seconds": HELD_BACK_S},)
+    ),
+    KillPoint.SUPER_IN_FLIGHT: Way("entry", faults=(_withheld("POST /super/orders"),)),
+    KillPoint.SUPER_HIDDEN: Way(
+        "entry",
+        faults=(
+            _withheld("POST /super/orders"),
+            {"kind": "lagging_lookup", "match": "POST /super/orders", "seconds": 6, "book": True},
+        ),
+    ),
+    KillPoint.LEG_CHANGE_IN_FLIGHT: Way("entry", faults=(_withheld("PUT /super/orders"),)),
+    KillPoint.LEG_ASKED_BACK: Way("exit", _event("CancelAsked")),
+    KillPoint.TARGET_LEG_IN_FLIGHT: Way("exit", faults=(_withheld("DELETE /super/orders"),)),
+    KillPoint.STOP_LEG_IN_FLIGHT: Way("exit", faults=(_withheld("DELETE /super/orders", skip=1),)),
+    KillPoint.LEFT_SUBMITTED: Way("exit", _submitted("exit")),
+    KillPoint.LEFT_IN_FLIGHT: Way("exit", faults=(_withheld("POST /orders"),)),
 }
+
+PLAIN_POINTS = tuple(KillPoint)[: tuple(KillPoint).index(KillPoint.SUPER_NEVER_ARRIVED)]
+"""Of a day of plain orders."""
+
+SUPER_POINTS = (
+    KillPoint.ALERT,
+    KillPoint.SUBMITTED,
+    KillPoint.SUPER_NEVER_ARRIVED,
+    KillPoint.SUPER_IN_FLIGHT,
+    KillPoint.SUPER_HIDDEN,
+    KillPoint.ACKNOWLEDGED,
+    KillPoint.FILLED,
+    KillPoint.LEG_CHANGE_IN_FLIGHT,
+    KillPoint.PROTECTED,
+    KillPoint.EXIT_BEGAN,
+    KillPoint.LEG_ASKED_BACK,
+    KillPoint.TARGET_LEG_IN_FLIGHT,
+    KillPoint.STOP_LEG_IN_FLIGHT,
+    KillPoint.LEFT_SUBMITTED,
+    KillPoint.LEFT_IN_FLIGHT,
+    KillPoint.FLAT,
+    KillPoint.TERMINATED,
+    KillPoint.STARTING,
+    KillPoint.RANDOM,
+)
+"""Of a day on which entries go as super orders."""
+
+
+def is_of_supers(seed: int) -> bool:
+    """Say whether the entries of a day go as super orders; on each second of them the legs share their entry's id."""
+    return seed % 8 == 7

@@ -19,7 +19,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,19 @@ from workbench.bootstrap import deployments
 from workbench.core.deployment import Deployment, webhook_path
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig, SyntheticMarket
-from workbench.testing.crash_engine import PLANS, SYMBOL, EngineFailed, EngineProcess, lay_down
+from workbench.testing.crash_engine import PLANS, SUPERS, SYMBOL, EngineFailed, EngineProcess, lay_down
 from workbench.testing.crash_market import Valve
 from workbench.testing.crash_oracle import Guard, JournalEyes, doubled, lost
-from workbench.testing.crash_points import HELD_BACK_S, WAYS, KillPoint, Way
+from workbench.testing.crash_points import (
+    HELD_BACK_S,
+    PLAIN_POINTS,
+    SUPER_POINTS,
+    WAYS,
+    KillPoint,
+    Way,
+    is_of_supers,
+)
+from workbench.testing.crash_report import CrashReport
 from workbench.testing.simulator import RunningSimulator, running_simulator
 
 DAY = dt.date(2026, 9, 28)
@@ -52,60 +60,12 @@ _SETTLE_S = 15.0
 _POLL_S = 0.001
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrashReport:
-    """What a day with kills came to; `lost`, `doubled` and `unprotected` should be zero.
-
-    Parameters
-    ----------
-    kills : int
-        Engines that were killed.
-    missed : int
-        Kills whose named point did not come; they struck at the end of their wait.
-    orders : int
-        Orders at the broker.
-    lost, doubled : int
-        Forgotten orders, positions or alerts; what was sent, filled or decided twice.
-    unprotected : int
-        Positions that stood naked for longer than the bound, or at the end.
-    longest_naked_s : float
-        Seconds as the bound counts them.
-    longest_naked_real_s, longest_recovery_s : float
-        Real seconds, the restart included; from the kill to "ready to trade".
-    findings : tuple of str
-        Each of the faults in words.
-    """
-
-    seed: int
-    kills: int
-    missed: int
-    alerts: int
-    orders: int
-    lost: int
-    doubled: int
-    unprotected: int
-    longest_naked_s: float
-    longest_naked_real_s: float
-    longest_recovery_s: float
-    by_point: dict[str, int] = field(default_factory=dict)
-    findings: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Nothing was lost, doubled or left without protection."""
-        return not self.findings
-
-    def as_dict(self) -> dict[str, Any]:
-        """Give it for JSON."""
-        return asdict(self)
-
-
 def run_day_with_kills(
     seed: int,
     kills: int,
     *,
     folder: Path | None = None,
-    points: Sequence[KillPoint] = tuple(KillPoint),
+    points: Sequence[KillPoint] = (),
     runs_on_at: float | None = None,
     bound_s: float | None = None,
 ) -> CrashReport:
@@ -120,7 +80,7 @@ def run_day_with_kills(
     folder : Path, optional
         An empty folder for the data and the engine's log; a scratch one that is removed without it.
     points : sequence of KillPoint
-        Among which each kill is chosen.
+        Among which each kill is chosen; without it those of the seed's kind of day.
     runs_on_at : float, optional
         Market seconds a real second at which the market runs on while the engine is dead; without it the market waits,
         and the day is the same as one without kills.
@@ -141,10 +101,14 @@ def run_day_with_kills(
         raise ValueError(f"{kills} kills do not fit into one day; at most {MOST_KILLS}, then another seed")
     if bound_s is None:
         bound_s = BOUND_S if runs_on_at is None else RUNNING_BOUND_S
-    config = SimulatorConfig(speed=runs_on_at, free_run=runs_on_at is not None)
-    market = SyntheticMarket(seed, calendar(), DAY)
+    supers = is_of_supers(seed)
+    config = SimulatorConfig(
+        speed=runs_on_at, free_run=runs_on_at is not None, legs_share_ids=supers and seed % 16 == 15
+    )
+    market, plans = SyntheticMarket(seed, calendar(), DAY), SUPERS if supers else PLANS
+    points = points or (SUPER_POINTS if supers else PLAIN_POINTS)
     with running_simulator(market=market, config=config) as simulator:
-        day = CrashDay(seed, folder, simulator, points=points, bound_s=bound_s)
+        day = CrashDay(seed, folder, simulator, points=points, bound_s=bound_s, plans=plans)
         try:
             return day.run(kills)
         finally:
@@ -355,9 +319,15 @@ class CrashDay:
     def _compare(self, where: str) -> None:
         """Compare what the engine holds with the broker's book; it has a little longer than its regular look."""
         end = time.monotonic() + _SETTLE_S
-        while (ours := self._ours()) != (theirs := self.simulator.call(self.guard.net)):
+        while True:
+            ours, theirs = self._ours(), self.simulator.call(self.guard.net)
+            wrong = (
+                [f"we hold {ours}, the broker {theirs}"] if ours != theirs else self.simulator.call(self.guard.too_much)
+            )
+            if not wrong:
+                return
             if time.monotonic() > end:
-                self.findings["lost"].append(f"kill {self.kills} ({where}): we hold {ours}, the broker {theirs}")
+                self.findings["lost"].append(f"kill {self.kills} ({where}): {'; '.join(wrong)}")
                 return
             time.sleep(0.05)
 

@@ -22,7 +22,8 @@ from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig, SyntheticMarket
 from workbench.testing.crash_engine import WIDE
 from workbench.testing.crash_points import KillPoint
-from workbench.testing.crash_runner import BOUND_S, DAY, CrashDay, CrashReport
+from workbench.testing.crash_report import CrashReport
+from workbench.testing.crash_runner import BOUND_S, DAY, CrashDay
 from workbench.testing.simulator import running_simulator
 
 QUIET_ROUNDS = 2

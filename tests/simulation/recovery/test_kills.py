@@ -30,6 +30,24 @@ def test_p1_fifteen_kills_of_a_day_lose_double_and_leave_nothing_naked(tmp_path:
     assert told["crash_longest_recovery_s"] > 0
 
 
+@pytest.mark.parametrize("seed", [7, 15], ids=["own_ids", "shared_ids"])
+def test_p1_kills_while_a_super_order_is_on_its_way_or_left_lose_double_and_leave_nothing_naked(
+    seed: int, tmp_path: Path
+) -> None:
+    points = (
+        KillPoint.SUPER_IN_FLIGHT,
+        KillPoint.FILLED,
+        KillPoint.TARGET_LEG_IN_FLIGHT,
+        KillPoint.STOP_LEG_IN_FLIGHT,
+        KillPoint.LEFT_IN_FLIGHT,
+    )
+    report = run_day_with_kills(seed, 5, folder=tmp_path, points=points)
+    assert report.ok, report.findings
+    assert (report.kills, report.missed) == (5, 0)
+    assert report.longest_naked_s <= BOUND_S
+    assert report.orders >= 5
+
+
 def test_p1_a_market_that_runs_on_while_the_engine_is_dead_is_caught_up_with(tmp_path: Path) -> None:
     report = run_day_with_kills(12, 2, folder=tmp_path, points=(KillPoint.PROTECTED,), runs_on_at=20.0)
     assert report.ok, report.findings
