@@ -193,6 +193,13 @@ class Plan:
         return fitted((*hedge, main), f"plan {self.name!r}")
 
     @property
+    def leaves_at(self) -> dt.time | None:
+        """Time of day at which the first of its parts is left, whatever it is worth."""
+        clocks = [self.exits.time, *(leg.exits.time for leg in self.legs)]
+        clocks += [self.combined.time] if self.combined is not None else []
+        return min((each for each in clocks if each is not None), default=None)
+
+    @property
     def is_synthetic(self) -> bool:
         """The index itself is traded as if it were a future; never beyond practice."""
         return self.contract is Contract.INDEX_AS_FUTURE

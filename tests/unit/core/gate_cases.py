@@ -23,7 +23,7 @@ from workbench.core.messages import (
     OrderSubmitted,
     SwitchTurned,
 )
-from workbench.core.plan import Exits
+from workbench.core.plan import Combined, Exits
 from workbench.core.position import Position, PositionState
 from workbench.core.risk import GATES, Ask
 from workbench.core.signal import Direction, Side
@@ -162,6 +162,9 @@ ROWS: list[tuple[str, str, Change]] = [
     ("entry_window", "from 09:59 to 10:01", lambda c: c.limit(no_entry_windows=((time(9, 59), time(10, 1)),))),
     ("entry_window", "from 10:00 to 11:00", lambda c: c.own(no_entry_windows=((time(10), time(11)),))),
     ("entry_window", "", lambda c: c.limit(no_entry_windows=((time(9), time(10)), (time(10, 1), time(11))))),
+    ("entry_window", "leaves at 10:00", lambda c: c.plan(exits=Exits(time=time(10)))),
+    ("entry_window", "", lambda c: c.plan(exits=Exits(time=time(10, 0, 1)))),
+    ("entry_window", "leaves at 09:50", lambda c: c.plan(combined=Combined(time=time(9, 50)))),
     ("entry_window", "squared off", lambda c: c.limit(square_off_at=time(10))),
     ("entry_window", "expiry day", lambda c: (c.plan(no_entry_after_on_expiry=time(9, 30)),
                                                c.change(instrument=option(15700, Right.CE, DAY)))),

@@ -53,6 +53,9 @@ def entry_window(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | N
             return f"no entry before {window.no_entry_before:%H:%M}"
         if window.no_entry_after is not None and clock >= window.no_entry_after:
             return f"no entry after {window.no_entry_after:%H:%M}"
+    leaves_at = ask.deployment.plan.leaves_at
+    if leaves_at is not None and clock >= leaves_at:
+        return f"the plan leaves at {leaves_at:%H:%M}: what enters now would leave at once"
     for begin, end in limits.no_entry_windows:
         if begin <= clock < end:
             return f"no entry from {begin:%H:%M} to {end:%H:%M}"

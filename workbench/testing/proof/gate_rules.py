@@ -66,6 +66,8 @@ def _entry_window(keeper: Gatekeeper, entered: Entered) -> str:
     last = min((each for each in (plan.no_entry_after, limits.no_entry_after) if each), default=dt.time.max)
     if entered.plan.instrument.expiry == entered.now.date() and plan.no_entry_after_on_expiry is not None:
         last = min(last, plan.no_entry_after_on_expiry)
+    leaves = [plan.exits.time, *(leg.exits.time for leg in plan.legs), plan.combined.time if plan.combined else None]
+    last = min([last, *(each for each in leaves if each is not None)])
     is_shut = any(begin <= clock < end for begin, end in limits.no_entry_windows)
     return "" if first <= clock < last and not is_shut else f"the window is {first} to {last}"
 

@@ -7,6 +7,7 @@ from typing import Any
 from workbench.core import risk
 from workbench.core.engine import entries, machine, slicing, steering
 from workbench.core.messages import FeedChecked, Operator
+from workbench.core.plan import Plan
 from workbench.live.system import FeedWatch
 from workbench.testing.proof.planted.registry import Bug, add, bug, replace_with, wrap
 
@@ -68,6 +69,12 @@ def flatten_leaves_one() -> None:
         return lazy
 
     wrap(machine, "_on_operator", make)
+
+
+@bug("I7")
+def leaving_time_ignored() -> None:
+    """After the time at which its plan leaves, an entry is made all the same."""
+    replace_with(Plan, "leaves_at", None)
 
 
 @bug("S3")
