@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from apps.control.view import stop_line, target_line
+from apps.control.words import Tone, plain
 from tests.simulation.faults.books import book_of, booked, net_at_broker, paid
 from tests.simulation.faults.moments import LOT, MANY, SETTLED_S
 from tests.simulation.faults.rig import ACCOUNT, FAR, LATE_S, Trading, playing_dhan, trading
@@ -21,6 +24,8 @@ from workbench.core.messages import AlertAction, AlertReceived, WriteAnswered, W
 from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.plan import Distance, Exits, Plan, ProtectionRule, Trail
 from workbench.core.position import Position, Protection
+from workbench.live.status import position_view
+from workbench.live.system import LiveSystem
 from workbench.testing.simulator import RunningSimulator
 
 NEAR = Exits(stop=Distance(percent=Decimal(30)), target=Distance(percent=Decimal(2)))
@@ -407,5 +412,35 @@ def test_r15_both_legs_fill_at_once_and_what_is_too_much_is_bought_back_once(
             bought = [row for row in book_of(sim)["orders"] if row["transactionType"] == "BUY"]
             assert [row["filledQty"] for row in bought] == [LOT, LOT], "the excess is bought back by one order"
             assert paid(sim) == booked(it)
+
+    run(day)
+
+
+def test_a_person_sees_stop_and_target_of_a_super_order_as_resting_at_the_broker(run: Run, tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        async with supered(sim, tmp_path) as it:
+            await rests(it)
+
+            def shown() -> dict[str, Any]:
+                system = SimpleNamespace(runner=it.runner, now=it.clock.now())
+                return position_view(cast("LiveSystem", system), only(it))
+
+            (found,) = book_of(sim)["superOrders"]
+            at_broker = {leg["legName"]: Decimal(repr(leg["price"])) for leg in found["legDetails"]}
+            item = shown()
+            assert (item["protection"], item["protection_rule"]) == ("at_broker", "super_order")
+            assert Decimal(repr(item["stop"])) == at_broker["STOP_LOSS_LEG"]
+            assert Decimal(repr(item["target"])) == at_broker["TARGET_LEG"]
+            ids = [item["stop_order_id"], item["target_order_id"]]
+            assert len({*ids, orders(it, Purpose.ENTRY)[0].order_id, ""}) == 4
+            line, tone = stop_line(item, "live")
+            assert tone is Tone.GOOD
+            assert line.endswith(f"at Dhan · order {plain(ids[0])}")
+            assert target_line(item).endswith(f"at the broker beside the stop · order {plain(ids[1])}")
+            sim.call(lambda: sim.simulator.super_orders.cancel(found["orderId"], "TARGET_LEG"))
+            await it.until(lambda: only(it).target_watched_for, "a word on the target", seconds=10)
+            assert "watched here: " in target_line(shown())
+            await it.flatten()
+            await is_over(sim, it)
 
     run(day)
