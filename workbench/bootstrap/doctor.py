@@ -27,6 +27,7 @@ from workbench.brokers.dhan.token_store import TokenStore
 from workbench.config import Config, Mode
 from workbench.core.errors import BrokerUnavailable, WorkbenchError
 from workbench.core.session import IST, Calendar
+from workbench.live.awake import kept_awake
 
 Check = tuple[str, Callable[[], str], Blocks]
 
@@ -91,6 +92,7 @@ def _of_the_market(patient: Patient) -> list[Finding]:
     secrets, places = patient.config.secrets, patient.places
     known, folder = patient.calendar, patient.data / "instruments"
     findings = [
+        checked("sleep", kept_awake, Blocks.NOTHING),
         checked("sessions", lambda: sessions(known, day), Blocks.LIVE),
         checked("instrument master", lambda: master(known, day, folder, is_simulated=places.is_simulated), Blocks.LIVE),
     ]

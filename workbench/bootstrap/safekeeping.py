@@ -24,6 +24,7 @@ from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import Level, Message, Operator, OperatorOrdered
 from workbench.core.ports import JournalEntry, Notifier
 from workbench.core.session import IST
+from workbench.live.awake import KeepAwake, SleepNotInhibitedError
 from workbench.live.clock_watch import LOOK_EVERY_S, ClockWatch
 from workbench.live.foreign import ForeignOrders
 from workbench.live.runner import Runner
@@ -35,6 +36,9 @@ from workbench.storage.space import Space
 from workbench.storage.tape import archive_old, limit_simulated
 
 log = logging.getLogger("workbench.engine")
+
+AWAKE_LOOK_S, AWAKE_AGAIN_S = 5.0, 300.0
+"""Real seconds between two looks at whether the machine is to be kept awake, and after a refusal."""
 
 LOCKS = Path(".workbench")
 """Below the user's home: the same for every data folder of this machine."""
@@ -149,6 +153,38 @@ def foreign_orders(runner: Runner, prefix: str, latch_folder: Path) -> ForeignOr
         latch_halt(latch_folder, runner.enqueue, reason, who="foreign order")
 
     return ForeignOrders(prefix, lambda: runner.engine.book, found)
+
+
+async def stay_awake(
+    awake: KeepAwake, wanted: Callable[[], bool], tell: Callable[[str], None], *, look_every_s: float = AWAKE_LOOK_S
+) -> None:
+    """Keep the machine awake while it is wanted; until cancelled.
+
+    Parameters
+    ----------
+    awake : KeepAwake
+    wanted : callable
+        Asked every few seconds.
+    tell : callable
+        Told why the machine may fall asleep, once for each reason.
+    """
+    told, not_before = "", float("-inf")
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            if awake.is_held and not wanted():
+                await asyncio.to_thread(awake.let_go)
+            elif wanted() and not awake.is_held and loop.time() >= not_before:
+                try:
+                    log.info("kept awake: %s", await asyncio.to_thread(awake.hold))
+                except SleepNotInhibitedError as refused:
+                    not_before = loop.time() + AWAKE_AGAIN_S
+                    if str(refused) != told:
+                        told = str(refused)
+                        tell(told)
+            await asyncio.sleep(look_every_s)
+    finally:
+        await asyncio.to_thread(awake.let_go)
 
 
 async def watch_clock(

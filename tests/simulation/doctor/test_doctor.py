@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulation.paper.running import deploy
 from tests.unit.brokers.test_token_ways import NO_RING, Ring
+from workbench.bootstrap import doctor
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient
 from workbench.bootstrap.doctor import Patient, examine
@@ -22,6 +23,7 @@ from workbench.brokers.dhan.token_store import TokenStore
 from workbench.cli import main
 from workbench.config import Config, Mode, Secrets
 from workbench.core.session import Calendar
+from workbench.live.awake import SleepNotInhibitedError
 from workbench.reference import calendar
 from workbench.simulator import SimulatorConfig
 from workbench.simulator.tokens import TokenKind
@@ -29,6 +31,12 @@ from workbench.testing.simulator import DAY, RunningSimulator, running_simulator
 from workbench.testing.wire_stub import free_port
 
 WEB = SimulatorConfig(token_kind=TokenKind.WEB)
+
+
+@pytest.fixture(autouse=True)
+def _awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the machine of these tests can be kept awake is not what they ask."""
+    monkeypatch.setattr(doctor, "kept_awake", lambda: "by a stand-in")
 
 
 @pytest.fixture
@@ -65,6 +73,19 @@ def test_a_healthy_account_has_no_finding_against_it(healthy: RunningSimulator, 
     assert {"token", "token's end", "segments", "data plan", "registered address", "clock"} <= names
     assert {"sessions", "instrument master", "login", "engine"} <= names
     assert healthy.token not in str(readiness.to_dict()) and healthy.client_id not in str(readiness.to_dict())
+
+
+def test_s10_a_machine_that_may_fall_asleep_is_named_with_the_way_out_and_stops_nothing(
+    healthy: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> str:
+        raise SleepNotInhibitedError("this machine may fall asleep (no inhibitor); switch sleep off: by hand")
+
+    monkeypatch.setattr(doctor, "kept_awake", refused)
+    readiness = examine(patient(healthy, tmp_path))
+    found = only_fault(readiness)
+    assert (found.name, found.detail) == ("sleep", "this machine may fall asleep (no inhibitor)")
+    assert found.way_out == "switch sleep off: by hand" and not readiness.stops
 
 
 def test_an_expired_token_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:

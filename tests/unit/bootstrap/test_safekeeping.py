@@ -20,6 +20,7 @@ from workbench.core.errors import BadInput
 from workbench.core.messages import BrokerOrder, DayOpened, OrderUpdated
 from workbench.core.order import OrderState
 from workbench.core.signal import Side
+from workbench.live.awake import KeepAwake, SleepNotInhibitedError
 from workbench.live.foreign import ForeignOrders
 from workbench.live.supervise import read_latch
 from workbench.live.system import FeedWatch
@@ -131,3 +132,63 @@ def test_p9_only_an_order_with_our_mark_and_of_today_is_foreign(tag: str, is_tol
     for _ in range(2):
         foreign.listen(order(tag), None)
     assert told == ([tag] if is_told else [])
+
+
+class Drowsy(KeepAwake):
+    """A machine that is kept awake, or refuses to be."""
+
+    def __init__(self) -> None:
+        super().__init__(system="nothing")
+        self.held, self.refusal, self.asked = False, "", 0
+
+    @property
+    def is_held(self) -> bool:
+        return self.held
+
+    def hold(self) -> str:
+        self.asked += 1
+        if self.refusal:
+            raise SleepNotInhibitedError(self.refusal)
+        self.held = True
+        return "by a stand-in"
+
+    def let_go(self) -> None:
+        self.held = False
+
+
+def test_s10_the_machine_is_kept_awake_while_that_is_wanted_and_let_go_with_the_process() -> None:
+    async def run() -> None:
+        machine, wish, told = Drowsy(), [True], list[str]()
+        task = asyncio.create_task(
+            safekeeping.stay_awake(machine, lambda: wish[0], told.append, look_every_s=0.001), name="awake"
+        )
+        async with asyncio.timeout(10):
+            for wanted in (True, False, True):
+                wish[0] = wanted
+                while machine.held is not wanted:
+                    await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not machine.held and told == []
+
+    asyncio.run(run())
+
+
+def test_s10_a_refusal_is_told_once_and_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safekeeping, "AWAKE_AGAIN_S", 0.005)
+
+    async def run() -> None:
+        machine, told = Drowsy(), list[str]()
+        machine.refusal = "it may sleep"
+        task = asyncio.create_task(safekeeping.stay_awake(machine, lambda: True, told.append, look_every_s=0.001))
+        async with asyncio.timeout(10):
+            while machine.asked < 4:
+                await asyncio.sleep(0.001)
+            assert told == ["it may sleep"]
+            machine.refusal = ""
+            while not machine.held:
+                await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())

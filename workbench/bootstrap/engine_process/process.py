@@ -29,12 +29,13 @@ from workbench.brokers.dhan.token_store import NoKeyring
 from workbench.brokers.dhan.token_ways import NoWay
 from workbench.config import Config
 from workbench.core.bars import Quote
-from workbench.core.deployment import Deployment
+from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput, BrokerUnavailable, UnknownFact
 from workbench.core.instrument import Instrument
 from workbench.core.legs import Listings
 from workbench.core.messages import Level, Operator, OperatorOrdered, TakeSnapshot
 from workbench.live.api import create_app
+from workbench.live.awake import KeepAwake
 from workbench.live.day import TradingDay, second_hand
 from workbench.live.flat_check import watch_flat
 from workbench.live.lanes import OrderLanes
@@ -112,6 +113,7 @@ class EngineProcess:
         self.tasks.append(asyncio.create_task(self.mover.run()))
         self._run_beside(self._look_regularly())
         self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._after_lost_time))
+        self._run_beside(safekeeping.stay_awake(KeepAwake(), self._must_stay_awake, self._may_sleep))
         self._run_beside(outlive(orphaned, self.runner, self.watch, mode=self.venue.mode, end=ended.set))
         stopped, asked = asyncio.create_task(self.runner.stopped.wait()), asyncio.create_task(ended.wait())
         await asyncio.wait({asked, stopped, *self.tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -282,6 +284,18 @@ class EngineProcess:
         self.watch.saw_quote(received, quote.key)
         self.source.on_quote(quote)
         self.mover.take_quote(quote)
+
+    def _must_stay_awake(self) -> bool:
+        """Live is watched day and night; elsewhere only an open market, and what is held."""
+        held = self.runner.engine.book.live_positions()
+        return self.venue.mode is Mode.LIVE or self.system.market_open or bool(held)
+
+    def _may_sleep(self, why: str) -> None:
+        # Practice and paper lose nothing by a sleep: a line in the log is enough.
+        if self.venue.mode is Mode.LIVE:
+            self.notifier.send(Level.WARNING.value, why)
+        else:
+            log.warning("%s", why)
 
     def _judge_at_once(self) -> None:
         judged = self.watch.judge(market_open=self.system.market_open)
