@@ -145,8 +145,8 @@ def escalation_backwards() -> None:
     """An exit's limit lies above the bid instead of below it."""
 
     def make(terms: Any) -> Any:
-        def shy(position: Any, quote: Any, total: int) -> Any:
-            found = terms(position, quote, total)
+        def shy(position: Any, quote: Any, total: int, **where: Any) -> Any:
+            found = terms(position, quote, total, **where)
             return replace(found, price=found.price * 2) if position.exit_reason != "target" else found
 
         return shy

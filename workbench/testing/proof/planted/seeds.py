@@ -28,7 +28,7 @@ FOUND_AT: dict[str, int] = {
     "cover_forgotten": 33,
     "daily_loss_not_latched": 25,
     "data_connection_for_orders": 0,
-    "dead_feed_not_heard": 21,
+    "dead_feed_not_heard": 121,
     "differences_not_named": 4,
     "dropped_dedupe": 0,
     "each_leg_is_a_trade": 37,
