@@ -305,6 +305,18 @@ def test_a_look_that_does_not_ask_for_legs_says_nothing_about_them() -> None:
     assert stand.tickets("S") == []
 
 
+def test_r13_a_leg_that_is_told_of_for_no_units_is_not_believed_and_is_replaced_in_time() -> None:
+    stand = SuperStand()
+    stand.entered()
+    asleep = stand.leg_row(Purpose.STOP, quantity=0)
+    stand.tell(OrderUpdated(order=asleep))
+    stand.shows(asleep)
+    assert stand.leg(Purpose.STOP).state is OrderState.UNKNOWN
+    assert stand.position.protection is Protection.NONE
+    stand.tell(OrderUpdated(order=replace(asleep, state=OrderState.CANCELLED)))
+    assert stand.leg(Purpose.STOP).state is OrderState.CANCELLED
+
+
 def test_the_target_leg_leaves_and_the_broker_takes_the_stop_leg_back_himself() -> None:
     stand = SuperStand()
     stand.rests()

@@ -80,7 +80,7 @@ def on_update(turn: Turn, update: OrderUpdated) -> None:
 
 def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
     """Book fills and the move that `seen` tells of and the book does not know yet."""
-    if _contradicts(turn, order, seen):
+    if _contradicts(turn, order, seen) or _sleeps(seen):
         return
     fresh = seen.filled_quantity - order.filled_quantity
     if fresh > 0:
@@ -102,6 +102,11 @@ def fold(turn: Turn, order: Order, seen: BrokerOrder) -> None:
     )
     if state is OrderState.CANCELLED or state is OrderState.REJECTED or state is OrderState.EXPIRED:
         _gone(turn, turn.book.orders[order.ticket.correlation_id])
+
+
+def _sleeps(seen: BrokerOrder) -> bool:
+    """A leg that is told of for no units covers nothing yet, and who believed it would not look again (fault R13)."""
+    return seen.leg is not None and not seen.quantity and not seen.state.is_done
 
 
 def _contradicts(turn: Turn, order: Order, seen: BrokerOrder) -> bool:

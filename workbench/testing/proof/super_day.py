@@ -11,7 +11,8 @@ from workbench.core.messages import Operator, OperatorOrdered
 from workbench.core.ports import JournalEntry
 from workbench.testing.proof.pair_day import WithPairs
 from workbench.testing.proof.scenario import Scenario
-from workbench.testing.proof.super_judge import SuperBelief, SuperOracle, SuperPromptness
+from workbench.testing.proof.super_belief import SuperBelief, SuperPromptness
+from workbench.testing.proof.super_judge import SuperOracle
 from workbench.testing.proof.super_venue import SuperVenue
 from workbench.testing.proof.super_weather import weather_of
 

@@ -49,6 +49,7 @@ class Super:
     whole: int
     legs: dict[SuperLegName, Resting]
     grows_at: datetime | None = None
+    wakes_at: datetime | None = None
 
     def waiting(self) -> Iterator[Resting]:
         """Give the legs that have not gone to the exchange."""
@@ -183,6 +184,7 @@ class SuperVenue(PairVenue):
     def _entry_filled(self, found: Super, *, is_first: bool) -> None:
         found.grows_at = self.now + timedelta(seconds=self.weather.grows_s)
         if is_first:
+            found.wakes_at = self.now + timedelta(seconds=self.weather.sleeps_s)
             for leg in list(found.waiting()):
                 if self.super_rng.random() < self.weather.refused:
                     leg.state = OrderState.REJECTED
@@ -378,7 +380,9 @@ class SuperVenue(PairVenue):
         return tuple(self._shown(each) for each in self.supers.values())
 
     def _shown(self, found: Super) -> SuperOrder:
-        legs = []
+        legs, entry = [], found.entry.row()
+        if found.wakes_at is not None and self.now < found.wakes_at and entry.state is not OrderState.CANCELLED:
+            entry = replace(entry, state=OrderState.WORKING, filled_quantity=0)
         for name, leg in found.legs.items():
             ticket = leg.ticket
             is_told = leg.state is not OrderState.PARTLY_FILLED
@@ -395,4 +399,4 @@ class SuperVenue(PairVenue):
                     price=ticket.trigger_price if name is SuperLegName.STOP else ticket.price,
                 )
             )
-        return SuperOrder(entry=found.entry.row(), legs=tuple(legs))
+        return SuperOrder(entry=entry, legs=tuple(legs))

@@ -35,6 +35,8 @@ class SuperWeather:
         Seconds after which the legs cover what their entry has filled.
     lag_s : float
         The list may not know what is younger than that.
+    sleeps_s : float
+        The list shows an entry without fills, and its legs asleep, for so long after it has filled.
     unread : float
         Looks in which the list cannot be read.
     unread_spells : tuple of Outage
@@ -52,6 +54,7 @@ class SuperWeather:
     plain_takes_legs: bool = False
     grows_s: float = 0.0
     lag_s: float = 0.0
+    sleeps_s: float = 0.0
     unread: float = 0.0
     unread_spells: tuple[Outage, ...] = ()
     refused: float = 0.0
@@ -61,7 +64,7 @@ class SuperWeather:
     @property
     def is_calm(self) -> bool:
         """The list shows what is there."""
-        return not (self.lag_s or self.unread or self.unread_spells)
+        return not (self.lag_s or self.sleeps_s or self.unread or self.unread_spells)
 
     def cleared(self) -> SuperWeather:
         """Give the same broker on a quiet day."""
@@ -118,6 +121,7 @@ def weather_of(scenario: Scenario) -> SuperWeather:
         plain_takes_legs=rng.random() < 0.25,
         grows_s=rng.choice([0.0, 0.0, 1.0, 3.0]),
         lag_s=rng.choice([0.0, 2.0, 4.0]) if is_foul else 0.0,
+        sleeps_s=rng.choice([0.0, 0.0, 4.0]) if is_foul else 0.0,
         unread=rng.choice([0.0, 0.2, 0.5]) if is_foul else 0.0,
         unread_spells=spells,
         refused=rng.choice([0.0, 0.0, 0.2]),
