@@ -197,6 +197,18 @@ class OrderLanes:
         """Do something that blocks in the reader's thread, between two looks, and give what came of it."""
         return await asyncio.wrap_future(self._read_lane.submit(work, self._reader))
 
+    async def read(self, *, with_legs: bool) -> SnapshotTaken:
+        """Read the broker's whole truth between two looks and give it to the caller alone.
+
+        Parameters
+        ----------
+        with_legs : bool
+            Super orders of ours may live: their list is read too, now and in all that follows.
+        """
+        if with_legs:
+            self._legs_are_used()
+        return await asyncio.wrap_future(self._read_lane.submit(self._seen))
+
     def close(self) -> None:
         """Wait for what is under way and stop the threads."""
         for lane in (self._exit_lane, self._entry_lane, self._read_lane):
@@ -220,11 +232,12 @@ class OrderLanes:
         with self._asking:
             self._snapshots_waiting = 0  # a request that comes while we read may be about something newer
             unanswered, self._to_look_up = tuple(self._to_look_up), {}
-        seen = self._with_legs(self._reader.snapshot())
+        seen = self._seen()
         return self._looked_up(seen, unanswered) if seen.known else seen
 
-    def _with_legs(self, seen: SnapshotTaken) -> SnapshotTaken:
-        """Show the legs of super orders too, once there was one; a list that cannot be read is named so."""
+    def _seen(self) -> SnapshotTaken:
+        """Read, with the legs of super orders once there was one; a list that cannot be read is named so."""
+        seen = self._reader.snapshot()
         if not self._reads_legs or self._supers is None or not seen.known:
             return seen
         try:

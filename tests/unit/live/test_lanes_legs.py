@@ -184,6 +184,21 @@ def test_r1_of_looks_that_become_one_none_forgets_what_it_was_to_look_up() -> No
     assert sorted(plain.looked_up) == ["a", "b"]
 
 
+def test_who_reads_for_himself_is_shown_the_legs_that_he_asks_for_and_nobody_else_is_told() -> None:
+    told = list[Message]()
+
+    async def run() -> tuple[SnapshotTaken, SnapshotTaken]:
+        lanes = _lanes(SlowSupers())
+        lanes.start(asyncio.get_running_loop(), told.append)
+        without, seen = await lanes.read(with_legs=False), await lanes.read(with_legs=True)
+        await asyncio.to_thread(lanes.close)
+        return without, seen
+
+    without, seen = asyncio.run(run())
+    assert (without.with_legs, seen.with_legs, seen.legs_unread) == (False, True, True)
+    assert told == []
+
+
 def test_r1_a_list_of_super_orders_that_cannot_be_read_is_told_apart_from_an_empty_one() -> None:
     told: list[Message] = []
 

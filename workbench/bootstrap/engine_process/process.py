@@ -206,12 +206,14 @@ class EngineProcess:
 
     async def _read_the_broker(self) -> bool:
         """Lay the broker's snapshot beside the book; False when it could not be read."""
-        seen = await asyncio.to_thread(self.broker.snapshot)
+        lanes, orders = self.runner.lanes, self.runner.engine.book.orders.values()
+        with_legs = any(each.ticket.bracket is not None for each in orders)
+        seen = await lanes.read(with_legs=with_legs)
         for pause in (0.2, 0.5, 1.0, 2.0):
             if seen.known:
                 break
             await asyncio.sleep(pause)  # an ill-timed refusal must not latch HALT while a position is open
-            seen = await asyncio.to_thread(self.broker.snapshot)
+            seen = await lanes.read(with_legs=with_legs)
         self.runner.enqueue(seen)
         await self.runner.drained()
         return seen.known
