@@ -75,6 +75,18 @@ def test_r19_the_next_order_waits_for_the_answer_to_the_one_before() -> None:
     assert len(stand.tickets("E")) == 2
 
 
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.REJECTED])
+def test_r19_the_answer_to_a_stop_is_not_one_to_the_entry_before_it(outcome: Outcome) -> None:
+    stand = big(72)
+    entry = stand.ticket("E")
+    stand.update(entry, 1800, 120)
+    stand.answer(stand.ticket("S"), outcome, reason="x")
+    assert len(stand.tickets("E")) == 1
+    stand.answer(entry)
+    assert len(stand.tickets("E")) == 2
+    assert stand.fates("a") == ["entered"]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.REJECTED, Outcome.NOT_SENT])
 def test_r19_slicing_stops_at_the_first_that_is_not_taken(outcome: Outcome) -> None:
     stand = big(100)

@@ -38,6 +38,7 @@ def test_it_is_known_at_the_start_from_history_and_after_each_bar() -> None:
     assert told[0].bar_time.date() < at(9, 15).date()
     bars = five(ALL)
     for each in told:
+        assert each.bar_time is not None
         window = bars.loc[bars.index <= pd.Timestamp(each.bar_time)]
         assert each.atr == average_range(window, ALERTS.plan.exits)
         assert (each.atr or 0) > 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from workbench.core.bars import Quote
-from workbench.core.engine import day_end, steering
+from workbench.core.engine import day_end, slicing, steering
 from workbench.core.engine.turn import Slice, Turn, Wish
 from workbench.core.exit_rules import Exits, Look
 from workbench.core.instrument import Instrument, InstrumentKind, Right
@@ -65,7 +65,11 @@ def approve(turn: Turn, sized: Sized, pieces: Sequence[Slice], *, beside: Beside
             exits=pieces[0].exits,
             worst_loss=beside.worst_loss,
         )
-    return judge(ask, turn.book, turn.config.limits, turn.now)
+    denied = judge(ask, turn.book, turn.config.limits, turn.now)
+    if denied is not None:
+        return denied
+    own = slicing.meets_own(turn, sized.found.instrument, sized.side, sized.price)
+    return Denied("self_trade", own) if own else None
 
 
 def unfit(turn: Turn, sized: Sized, exits: Exits) -> str:

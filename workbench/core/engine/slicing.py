@@ -57,11 +57,15 @@ def begin(turn: Turn, slicing: Slicing) -> None:
 
 def answered(turn: Turn, order: Order, *, taken: bool, why: str) -> None:
     """Go on with the next order of an entry, or end it, once the last one was answered."""
+    if order.ticket.purpose is not Purpose.ENTRY:
+        return  # its stop may be answered before it is: the fill was told by another way
     slicing = turn.desk.slicing.pop(order.ticket.position_id, None)
     if slicing is None or slicing.wish.subject not in turn.book.unsent:
         return
     reason = why if not taken else _why_not(turn, slicing)
     price = _price_now(turn, slicing)
+    if not reason and price > 0:
+        reason = meets_own(turn, slicing.instrument, slicing.side, price)
     if not reason and price > 0:
         _send(turn, slicing, price)
         return
@@ -143,6 +147,25 @@ def _send(turn: Turn, slicing: Slicing, price: Decimal) -> None:
     if instrument.key not in turn.desk.watched and slicing.sent == 1:
         turn.command(Subscribe(instrument=instrument))
     turn.command(PlaceOrder(ticket=ticket))
+
+
+def meets_own(turn: Turn, instrument: Instrument, side: Side, price: Decimal) -> str:
+    """Say which target of ours at the broker an entry near that price could trade with, or "".
+
+    It may be the best price of the other side, of another deployment or of an earlier part of this entry. The exchange
+    lets nobody trade with himself: it takes one of the two back.
+    """
+    limit = entry_limit(instrument, side, price)
+    for key, order in turn.book.orders.items():
+        ticket = order.ticket
+        is_beside = ticket.purpose is Purpose.TARGET and ticket.instrument.key == instrument.key
+        if not is_beside or ticket.side is side or not order.state.may_rest:
+            continue
+        change = turn.book.changes_pending.get(key)
+        for each in (ticket.price, ticket.price if change is None else change.price):
+            if side.sign * (limit - each) >= 0:
+                return f"it could trade with our own target at {each} of {ticket.position_id}"
+    return ""
 
 
 def _ticket(turn: Turn, position_id: str, slicing: Slicing, *, piece: Slice, price: Decimal) -> OrderTicket:
