@@ -95,6 +95,8 @@ def test_a_killed_engine_is_back_with_its_position_and_sends_nothing_twice(up: R
         return told["ready"] and told["pid"] != pid
 
     up.wait("the engine to be back", back, timeout_s=10)
+    told = [each["text"] for each in up.get("/api/status")["notices"]]
+    assert any(text.startswith("started again and holds 65 NIFTY") for text in told), told
     after = held(up)
     assert len(ours(up)) == orders  # also if it has left since: an exit is a change of the stop that rests already
     if after:
