@@ -34,7 +34,8 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EngineProc
 
 async def reconciled(process: EngineProcess, it: Rig, *, known: bool) -> str:
     told = SnapshotTaken(taken_at=it.clock.now(), known=known, reason="" if known else "no answer")
-    broker = SimpleNamespace(snapshot=lambda: told, warm=lambda: True)
+    it.broker.snapshot = lambda: told  # type: ignore[method-assign]
+    broker = SimpleNamespace(warm=lambda: True)
     for name, part in (("runner", it.runner), ("clock", it.clock), ("day", Door()), ("broker", broker)):
         setattr(process, name, part)
     return await process._reconcile()
