@@ -8,9 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from workbench.bootstrap.practice import limits_of
+from workbench.bootstrap.practice import limits_of, show
 from workbench.bootstrap.reporting import exporter
 from workbench.core.engine import Engine, EngineConfig
+from workbench.core.messages import Level
 from workbench.data.dhan_history import DhanHistory
 from workbench.live.admin_token import admin_token
 from workbench.live.alerts import AlertDesk
@@ -37,6 +38,17 @@ def engine_of(process: EngineProcess) -> Engine:
             id_prefix=process.venue.id_prefix + process.instance,
         )
     )
+
+
+def tell_what_was_found(process: EngineProcess) -> None:
+    """Say aloud what an earlier run left: a person may not know that there was a start at all."""
+    book, notifier = process.runner.engine.book, process.notifier
+    if held := book.live_positions():
+        names = ", ".join(f"{item.open_quantity} {item.plan.instrument.name}" for item in held)
+        notifier.send(Level.WARNING.value, f"started again and holds {names}")
+    if book.halted:
+        show(f"entries are HALTED since before this start: {book.halt_reason}; workbench resume lets them in again")
+        notifier.send(Level.WARNING.value, f"started with entries halted: {book.halt_reason}")
 
 
 def source_of(process: EngineProcess) -> SignalSource:

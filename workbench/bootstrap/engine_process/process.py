@@ -19,7 +19,7 @@ from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap import safekeeping
 from workbench.bootstrap.asking import questions_of
 from workbench.bootstrap.engine_process.orphan import outlive, parent_watch
-from workbench.bootstrap.engine_process.parts import engine_of, source_of, system_of
+from workbench.bootstrap.engine_process.parts import engine_of, source_of, system_of, tell_what_was_found
 from workbench.bootstrap.held_contracts import tell_changes
 from workbench.bootstrap.notifying import notifier_of
 from workbench.bootstrap.practice import PracticeVenue, show
@@ -106,10 +106,7 @@ class EngineProcess:
         gc.freeze()
         self.system.ready = True
         show(f"ready to trade in {self.start_up.elapsed_s:.2f} s: {self.account_id}, {self._url}")
-        book = self.runner.engine.book
-        if book.halted:
-            show(f"entries are HALTED since before this start: {book.halt_reason}; workbench resume lets them in again")
-            self.notifier.send(Level.WARNING.value, f"started with entries halted: {book.halt_reason}")
+        tell_what_was_found(self)
         self.tasks.append(asyncio.create_task(self.mover.run()))
         self._run_beside(self._look_regularly())
         self._run_beside(safekeeping.watch_clock(self.watch, self.notifier, self._after_lost_time))
