@@ -151,8 +151,13 @@ class Book:
         return self.orders.get(correlation_id) or self.orders.get(self.by_order_id.get(order_id, ""))
 
     def of_row(self, row: BrokerOrder) -> Order | None:
-        """An order of ours by the broker's word on it; a leg of a super order also by where it belongs."""
+        """An order of ours by the broker's word on it; a leg of a super order also by where it belongs.
+
+        A leg that stands under what is its entry's is not the entry, and which leg it is nobody can say (`is_own_leg`).
+        """
         order = self.find(row.order_id, row.correlation_id)
+        if order is not None and _is_a_leg_of(order, row):
+            return None
         if order is not None or row.leg is None:
             return order
         entry, is_stop = self.by_order_id.get(row.leg.entry_id, ""), row.leg.name is SuperLegName.STOP
@@ -161,7 +166,10 @@ class Book:
 
     def is_own_leg(self, row: BrokerOrder) -> bool:
         """It is a leg of a super order of ours, also while its entry has not filled by our book."""
-        return row.leg is not None and row.leg.entry_id in self.by_order_id
+        if row.leg is not None:
+            return row.leg.entry_id in self.by_order_id
+        order = self.find(row.order_id, row.correlation_id)
+        return order is not None and _is_a_leg_of(order, row)
 
     def net_by_instrument(self) -> dict[tuple[str, str], int]:
         """Net units by (segment, security id) that our fills say the broker holds."""
@@ -396,7 +404,28 @@ class Book:
             self.cancels_pending.discard(event.correlation_id)
             self.changes_pending.pop(event.correlation_id, None)
 
+    def by_hand(self, order_id: str) -> int:
+        """Units that are booked as another's trade under a number of the broker's."""
+        number = BY_HAND + order_id
+        fills = (fill for position in self.positions.values() for fill in position.fills)
+        return sum(fill.quantity for fill in fills if fill.correlation_id == number)
+
+    def _take_off_by_hand(self, order_id: str, quantity: int) -> None:
+        """Take units off what is booked as another's under that number, whichever position it was taken for."""
+        number, left = BY_HAND + order_id, quantity
+        for position_id, position in list(self.positions.items()):
+            kept: list[Fill] = []
+            for fill in position.fills:
+                units = min(left, fill.quantity) if fill.correlation_id == number else 0
+                left -= units
+                if fill.quantity > units:
+                    kept.append(replace(fill, quantity=fill.quantity - units))
+            if tuple(kept) != position.fills:
+                self.positions[position_id] = _left_again(replace(position, fills=tuple(kept)))
+
     def _filled(self, event: FillBooked) -> None:
+        if event.booked_as:
+            self._take_off_by_hand(event.booked_as, event.quantity)
         order = self.orders[event.correlation_id].filled(event.quantity, event.price)
         self.orders[event.correlation_id] = order
         ticket = order.ticket
@@ -417,20 +446,26 @@ class Book:
             left = position.exit_began is not None
             state, reason = (PositionState.EXITING, position.exit_reason) if left else (PositionState.OPEN, "")
             position = replace(position, state=state, exit_reason=reason, closed_at=None)
-        elif position.state is PositionState.CLOSED and position.open_quantity:
-            position = replace(
-                position,
-                state=PositionState.EXITING,
-                closed_at=None,
-                exit_attempts=0,
-                gross=ZERO,
-                charges=ZERO,
-                net=ZERO,
-            )
-        self.positions[event.position_id] = position
+        self.positions[event.position_id] = _left_again(position)
 
     def _day_opened(self, event: DayOpened) -> None:
         """Begin anew: what is carried over follows as events of its own, so that recovery needs one day only."""
         fresh = Book(day=event.day, halted=event.halted, halt_reason=event.halt_reason)
         for item in fields(Book):
             setattr(self, item.name, getattr(fresh, item.name))
+
+
+def _left_again(position: Position) -> Position:
+    """Give a position back to those who leave it, if it was closed and turns out to hold units."""
+    if position.state is not PositionState.CLOSED or not position.open_quantity:
+        return position
+    return replace(
+        position, state=PositionState.EXITING, closed_at=None, exit_attempts=0, gross=ZERO, charges=ZERO, net=ZERO
+    )
+
+
+def _is_a_leg_of(entry: Order, row: BrokerOrder) -> bool:
+    """A row under the id of a super order's entry is of the other side: only his list of them tells more of it."""
+    ticket = entry.ticket
+    is_there = row.security_id in ("", ticket.instrument.security_id)
+    return ticket.bracket is not None and row.leg is None and is_there and row.side is not ticket.side

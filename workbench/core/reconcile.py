@@ -5,12 +5,16 @@ is a difference, and differences of positions freeze the account.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from workbench.core.book import Book
 from workbench.core.messages import BrokerOrder, SnapshotTaken
 from workbench.core.order import Order, OrderState, Product
 from workbench.core.position import Position, PositionState
 from workbench.core.signal import Side
+
+LEG_SHOWN_WITHIN = timedelta(seconds=60)
+"""What the list of super orders does not show so long after its entry's fill is not there: lists lag by seconds."""
 
 _UNANSWERED = (OrderState.SUBMITTED, OrderState.UNKNOWN)
 
@@ -20,12 +24,13 @@ class Findings:
     """What laying a snapshot beside the book gave.
 
     `updates` are broker rows of our own orders; `absent` our orders that may rest but that the broker does not list;
-    `foreign` rows that are nobody's of ours.
+    `foreign` rows that are nobody's of ours; `unplaced` rows of legs of which nobody can say yet which order they are.
     """
 
     updates: tuple[tuple[str, BrokerOrder], ...]
     absent: tuple[Order, ...]
     foreign: tuple[BrokerOrder, ...]
+    unplaced: tuple[BrokerOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +53,19 @@ class Difference:
 
 def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
     """Match the broker's order book with ours, by order id or correlation id; legs that sleep are nobody's fault."""
-    updates, foreign = [], []
+    updates: list[tuple[str, BrokerOrder]] = []
+    foreign: list[BrokerOrder] = []
+    unplaced: list[BrokerOrder] = []
     listed: set[str] = set()
     for row in snapshot.orders:
         order = book.of_row(row)
         if order is None:
-            if not book.is_own_leg(row):
-                foreign.append(row)
+            (unplaced if book.is_own_leg(row) else foreign).append(row)
             continue
         listed.add(order.ticket.correlation_id)
         updates.append((order.ticket.correlation_id, row))
     absent = [order for key, order in book.orders.items() if key not in listed and order.state.may_rest]
-    return Findings(updates=tuple(updates), absent=tuple(absent), foreign=tuple(foreign))
+    return Findings(updates=tuple(updates), absent=tuple(absent), foreign=tuple(foreign), unplaced=tuple(unplaced))
 
 
 def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[Difference, ...]:
@@ -116,3 +122,25 @@ def unanswered(book: Book) -> set[tuple[tuple[str, str], Side]]:
     """
     tickets = (order.ticket for order in book.orders.values() if order.state in _UNANSWERED)
     return {((each.instrument.segment.value, each.instrument.security_id), each.side) for each in tickets}
+
+
+def may_be_a_leg(book: Book, contract: tuple[str, str], side: Side, *, legs_read: datetime | None) -> bool:
+    """A trade there under a number that nobody knows may be of a super order's leg, which nobody can know yet.
+
+    A leg has no id of ours. Until the broker's list has shown it once its number is any number, and that list (read
+    last in a look that began at `legs_read`) may be unreadable, or lag behind his order book.
+    """
+    for key, entry in book.orders.items():
+        instrument = entry.ticket.instrument
+        is_there = (instrument.segment.value, instrument.security_id) == contract and entry.ticket.side is not side
+        if entry.ticket.bracket is None or not is_there:
+            continue
+        legs = [each for each in book.orders.values() if each.ticket.leg_of == key]
+        if not legs and entry.state.may_rest:
+            return True
+        for leg in legs:
+            since = book.submitted_at[leg.ticket.correlation_id]
+            is_ruled_out = legs_read is not None and legs_read - since >= LEG_SHOWN_WITHIN
+            if not leg.order_id and not is_ruled_out:
+                return True
+    return False

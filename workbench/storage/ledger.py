@@ -31,7 +31,7 @@ from workbench.core.money import ZERO
 from workbench.core.order import OrderTicket
 from workbench.core.pnl import charges_so_far, day_note
 from workbench.core.ports import JournalEntry
-from workbench.core.position import Position
+from workbench.core.position import BY_HAND, Position
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +212,8 @@ class DayLedger:
                 position, order = self.book.positions[event.position_id], self.book.orders[event.correlation_id]
                 # Fills of a position that was carried over are told again with the new day, and belong to the old one.
                 if self.day is None or event.at.date() >= self.day:
+                    if event.booked_as:
+                        self._fills = _without(self._fills, BY_HAND + event.booked_as, event.quantity)
                     self._fills.append(_fill_row(event, order.ticket, position.plan.priced_by_model))
             case PositionSettled():
                 self._fills.append(_row_without_order(self.book.positions[event.position_id], "settlement"))
@@ -282,6 +284,17 @@ def _row_without_order(position: Position, purpose: str) -> FillRow:
         time=fill.at,
         priced_by_model=position.plan.priced_by_model,
     )
+
+
+def _without(rows: list[FillRow], correlation_id: str, quantity: int) -> list[FillRow]:
+    """Give rows of fills less units of one order: they were taken for another's, and are told anew as ours."""
+    kept, left = [], quantity
+    for row in rows:
+        units = min(left, row.quantity) if row.correlation_id == correlation_id else 0
+        left -= units
+        if row.quantity > units:
+            kept.append(replace(row, quantity=row.quantity - units))
+    return kept
 
 
 def _fill_row(event: FillBooked, ticket: OrderTicket, priced_by_model: bool) -> FillRow:

@@ -23,7 +23,8 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.position import BY_HAND, Position, PositionState
-from workbench.core.reconcile import in_flight, unanswered
+from workbench.core.reconcile import in_flight, may_be_a_leg, unanswered
+from workbench.core.signal import Side
 
 EXTERNAL = "external"
 """Why a position was left that a person, or the broker himself, closed without us."""
@@ -66,6 +67,24 @@ def unbooked(turn: Turn, foreign: Iterable[BrokerOrder]) -> dict[Key, int]:
             if fill.correlation_id.startswith(BY_HAND) and fill.at.date() == turn.day:
                 net[key] = net.get(key, 0) + position.side.sign * fill.quantity
     return net
+
+
+def others(turn: Turn, rows: Iterable[BrokerOrder]) -> list[BrokerOrder]:
+    """Give the rows that are surely of no order of ours; what may be a leg that nobody has shown yet is not.
+
+    What such a row has traded explains nothing by itself: taken for a person's it would be booked once as his, and
+    once more as the leg's when that is shown (fault R23). It is gone at the broker all the same, and no exit asks for
+    it; the account freezes on the difference where it stands.
+    """
+    return [
+        row
+        for row in rows
+        if not turn.book.is_own_leg(row) and not _may_be_a_leg(turn, (row.segment, row.security_id), row.side)
+    ]
+
+
+def _may_be_a_leg(turn: Turn, key: Key, side: Side) -> bool:
+    return may_be_a_leg(turn.book, key, side, legs_read=turn.desk.legs_read)
 
 
 def explain(turn: Turn, snapshot: SnapshotTaken, foreign: Sequence[BrokerOrder]) -> list[str]:
@@ -117,6 +136,11 @@ def _why_not(turn: Turn, position: Position | None, told: ClosedByHand) -> str:
     at_broker = turn.desk.broker_holds.get(instrument.key)
     key = (instrument.segment.value, instrument.security_id)
     gone = 0 if at_broker is None else _gone(turn, key, at_broker)
+    if gone >= told.quantity and _may_be_a_leg(turn, key, position.side.opposite):
+        return (
+            f"{told.quantity} units of {instrument.name} may have left by a leg of a super order that the broker has "
+            "not shown yet: say it again once his list of super orders could be read"
+        )
     if gone < told.quantity:
         return (
             f"{max(0, gone)} units of {instrument.name} are gone at the broker by the last looks, not {told.quantity}"

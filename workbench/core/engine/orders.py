@@ -165,18 +165,9 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
         price = _price_untold(turn, order)
     ticket = order.ticket
     position = turn.book.positions[ticket.position_id]
-    turn.emit(
-        FillBooked(
-            correlation_id=ticket.correlation_id,
-            position_id=ticket.position_id,
-            quantity=fresh,
-            price=price,
-            at=turn.now,
-            reference_price=_reference(turn, ticket.purpose, ticket.position_id),
-        )
-    )
-    _hold_less(turn, order, fresh)
-    if not position.is_live:
+    moved = _emit_fill(turn, order, units=fresh, price=price, order_id=seen.order_id)
+    _hold_less(turn, order, fresh - moved)
+    if not position.is_live and fresh > moved:
         _came_back(turn, position)
     if ticket.purpose is Purpose.ENTRY:
         turn.desk.refresh_held()
@@ -191,6 +182,29 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
     elif not position.exit_reason:
         steering.stop_filled(turn, ticket.position_id)
     siblings.warn_of_excess(turn, position)
+
+
+def _emit_fill(turn: Turn, order: Order, *, units: int, price: Decimal, order_id: str) -> int:
+    """Book units of an order; give how many of them stood as another's trade until now, and are moved (fault R23)."""
+    ticket = order.ticket
+    moved = min(units, turn.book.by_hand(order_id))
+    for quantity, booked_as in ((moved, order_id), (units - moved, "")):
+        if quantity:
+            turn.emit(
+                FillBooked(
+                    correlation_id=ticket.correlation_id,
+                    position_id=ticket.position_id,
+                    quantity=quantity,
+                    price=price,
+                    at=turn.now,
+                    reference_price=_reference(turn, ticket.purpose, ticket.position_id),
+                    booked_as=booked_as,
+                )
+            )
+    if moved:
+        text = f"order {order_id} was taken for another's and is our {ticket.correlation_id}"
+        turn.tell(Level.WARNING, f"{text}: its {moved} units are moved, and were not traded beside us")
+    return moved
 
 
 def _hold_less(turn: Turn, order: Order, fresh: int) -> None:

@@ -69,13 +69,20 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
         turn.desk.legs_read = turn.desk.legs_read if snapshot.legs_unread else snapshot.taken_at
     absent, given_up = _absent(turn, findings, snapshot)
     named += absent
-    named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in findings.foreign]
-    named += by_hand.explain(turn, snapshot, findings.foreign)
+    others = by_hand.others(turn, findings.foreign)
+    named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in others]
+    named += [
+        f"order {row.order_id} at the broker may be a leg that his list of super orders has not shown"
+        for row in findings.foreign
+        if row not in others
+    ]
+    named += by_hand.explain(turn, snapshot, others)
     unexplained = compare_positions(turn.book, snapshot)
-    confirmed = _confirm(turn, unexplained)
+    confirmed = _confirm(turn, unexplained, snapshot.taken_at)
     filled_unseen = tuple(each for each in unexplained if _is_of(each, given_up) and each not in confirmed)
     turn.desk.blind = False
-    _hold_back(turn, snapshot, findings.foreign, confirmed=confirmed, filled_unseen=filled_unseen)
+    not_booked = (*findings.foreign, *findings.unplaced)
+    _hold_back(turn, snapshot, not_booked, confirmed=confirmed, filled_unseen=filled_unseen)
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled
@@ -151,10 +158,15 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[li
         What is to be named, and the orders that were given up in this look.
     """
     named, given_up = [], []
+    for correlation_id, _ in findings.updates:
+        turn.desk.looks.pop(correlation_id, None)  # it is there again: looks that missed it in a row are counted
     for order in findings.absent:
         key = order.ticket.correlation_id
-        if order.state is OrderState.SUBMITTED or (order.ticket.leg_of and not snapshot.with_legs):
+        is_of_a_super_order = bool(order.ticket.leg_of) or order.ticket.bracket is not None
+        if order.state is OrderState.SUBMITTED or (is_of_a_super_order and not snapshot.with_legs):
             continue
+        if order.ticket.leg_of and snapshot.legs_unread and order.state is not OrderState.UNKNOWN:
+            continue  # it was shown, and where it was shown could not be read
         age = snapshot.taken_at - turn.book.submitted_at.get(key, turn.now)
         wait = ENTRY_ABSENT_S if order.ticket.purpose is Purpose.ENTRY else EXIT_ABSENT_S
         is_old = age >= timedelta(seconds=wait)
@@ -203,10 +215,11 @@ def _is_of(difference: Difference, orders: Sequence[Order]) -> bool:
     )
 
 
-def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Difference, ...]:
+def _confirm(turn: Turn, unexplained: tuple[Difference, ...], taken_at: datetime) -> tuple[Difference, ...]:
     """Give the differences that are real: each stands, and nothing under way in its own contract could explain it.
 
     Nor could a fill of ours that is younger: the broker's list may lag behind it, and behind the next one by as much.
+    A look that began before that fill, or before the difference was first seen, confirms nothing however late it comes.
     What has stood in all looks of half a minute is real all the same.
     """
     desk, seen, confirmed = turn.desk, {}, []
@@ -216,7 +229,7 @@ def _confirm(turn: Turn, unexplained: tuple[Difference, ...]) -> tuple[Differenc
         if known is None or known.excess != each.excess:
             sending.ask_snapshot(turn, f"confirm: {each}")
         stands = now_seen.looks >= STANDS_LOOKS and turn.now - now_seen.stood_since >= timedelta(seconds=STANDS_S)
-        is_quiet = turn.now - now_seen.since >= timedelta(seconds=CONFIRM_S)
+        is_quiet = turn.now - now_seen.since >= timedelta(seconds=CONFIRM_S) and taken_at >= now_seen.since
         if str(each) in turn.book.frozen or is_quiet or stands:
             confirmed.append(each)
         if stands:  # said once: the next word about it, with other numbers, is another half minute away
@@ -273,7 +286,7 @@ def _freeze(turn: Turn, confirmed: tuple[Difference, ...]) -> None:
 def _hold_back(
     turn: Turn,
     snapshot: SnapshotTaken,
-    foreign: Sequence[BrokerOrder],
+    not_booked: Sequence[BrokerOrder],
     *,
     confirmed: Sequence[Difference],
     filled_unseen: Sequence[Difference],
@@ -285,9 +298,9 @@ def _hold_back(
     it may have filled, and what takes its place must not sell that once more (fault R1).
     """
     desk, ours = turn.desk, turn.book.net_by_instrument()
-    sure = desk.broker_holds.keys() | by_hand.touched(turn, foreign)
+    sure = desk.broker_holds.keys() | by_hand.touched(turn, not_booked)
     real, lost = {each.key for each in confirmed}, {each.key for each in filled_unseen}
-    taken, known = by_hand.unbooked(turn, foreign), desk.gone
+    taken, known = by_hand.unbooked(turn, by_hand.others(turn, not_booked)), desk.gone
     desk.broker_holds, desk.gone = {}, {}
     for instrument, units in _short(turn, snapshot).items():
         key = (instrument.segment.value, instrument.security_id)

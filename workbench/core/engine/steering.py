@@ -348,6 +348,8 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
     elif resting.ticket.leg_of:
         sending.cancel(turn, resting)  # a leg cannot be moved to the market: it is taken back, and then it is left
         if supers.waits_no_longer(turn, position):
+            text = f"{name} is left beside a leg of its super order that was asked back and does not go"
+            turn.tell_once(Level.ALARM, text)
             terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
             sending.place(turn, position, Purpose.EXIT, terms)
     elif sending.is_ready(turn, resting):

@@ -186,7 +186,10 @@ class CancelEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillBooked:
-    """Units of one order were executed at a price (rupees)."""
+    """Units of one order were executed at a price (rupees).
+
+    `booked_as` is the broker's order number under which these units stood as another's: they are moved, not added.
+    """
 
     correlation_id: str
     position_id: str
@@ -194,6 +197,7 @@ class FillBooked:
     price: Decimal
     at: datetime
     reference_price: Decimal = ZERO
+    booked_as: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
