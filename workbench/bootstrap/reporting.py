@@ -12,7 +12,8 @@ from workbench.bootstrap.client import EngineClient, EngineNotRunning
 from workbench.bootstrap.venues import journal_name
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput
-from workbench.reference import charge_table
+from workbench.core.instrument import Segment
+from workbench.reference import calendar, charge_table
 
 if TYPE_CHECKING:
     from workbench.live.edges import DayReporter
@@ -42,7 +43,7 @@ def export(data: Path, day: dt.date, to: Path | None, client: EngineClient) -> d
     except EngineNotRunning:
         exported = export_from_journal(data, day)
     source = data / "reports" / day.isoformat()
-    files = [source / name for name in ("trades.csv", "tradebook.csv", "day.json")]
+    files = [source / name for name in ("trades.csv", "tradebook.csv", "stays.csv", "day.json")]
     if to is not None:
         to.mkdir(parents=True, exist_ok=True)
         files = [Path(shutil.copyfile(file, to / f"{day.isoformat()}-{file.name}")) for file in files]
@@ -92,10 +93,16 @@ def exporter(
             charges=charge_table(),
             tape=read_tape(tape) if tape.is_file() else (),
             facts=_facts_on(day, facts()),
+            closes_at=_close_of(day),
         )
         return {"folder": str(done.folder), "day": day.isoformat(), "trades": done.trades, "net": str(done.net)}
 
     return export
+
+
+def _close_of(day: dt.date) -> dt.datetime | None:
+    session = calendar().session(Segment.NSE_FNO, day) if calendar().knows(Segment.NSE_FNO, day) else None
+    return session.close if session is not None else None
 
 
 def _facts_on(day: dt.date, facts: Mapping[str, Any]) -> Mapping[str, Any]:

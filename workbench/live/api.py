@@ -144,6 +144,10 @@ def _reading(system: LiveSystem) -> APIRouter:
             raise HTTPException(404, f"no position {position_id[:40]!r} today; see GET /live/positions")
         return views.position_view(system, found)
 
+    @router.get("/api/stays")
+    async def stays() -> list[dict[str, Any]]:
+        return views.stay_views(system)
+
     @router.get("/live/orders")
     async def orders() -> list[dict[str, Any]]:
         book = system.runner.engine.book

@@ -18,6 +18,7 @@ from workbench.core.money import ZERO
 from workbench.core.order import Order
 from workbench.core.pnl import charges_so_far
 from workbench.core.position import Position, PositionState, Protection
+from workbench.core.stays import staying
 from workbench.core.structure import combined_pnl, covers
 from workbench.live.edges import DecisionLine, TradeRow
 from workbench.live.system import LiveSystem
@@ -89,6 +90,7 @@ def status(system: LiveSystem) -> dict[str, Any]:
         "frozen": list(book.frozen),
         "faults": list(system.runner.faults),
         "naked": [view["id"] for view in live if _is_naked(view)],
+        "without_deployment": without_deployment(system),
         "deployments": deployment_views(system),
         "notices": [dict(notice) for notice in list(system.notices())[-20:]],
         "alarms": alarm_views(system),
@@ -113,6 +115,13 @@ def entries_refused(system: LiveSystem) -> list[str]:
     if not book.feed_alive:
         found.append(f"market data is not alive: {book.feed_reason}")
     return found
+
+
+def without_deployment(system: LiveSystem) -> list[str]:
+    """Positions whose deployment is not on this account any more: watched, and left by no alert or signal."""
+    engine = system.runner.engine
+    names = {item.name for item in engine.config.deployments}
+    return [item.position_id for item in engine.book.live_positions() if item.plan.deployment not in names]
 
 
 def _is_naked(view: dict[str, Any]) -> bool:
@@ -215,6 +224,15 @@ def position_view(system: LiveSystem, position: Position) -> dict[str, Any]:
     }
 
 
+def stay_views(system: LiveSystem) -> list[dict[str, Any]]:
+    """What is carried over the night or will be, each with the reason why."""
+    engine, session, now = system.runner.engine, system.session(), system.now
+    today, is_over = engine.book.day or now.date(), session is None or now >= session.close
+    held, charges = engine.book.live_positions(), engine.config.charges
+    found = staying(held, engine.quotes, charges=charges, today=today, is_over=is_over)
+    return [plain(each) for each in found]
+
+
 def structure_views(system: LiveSystem) -> list[dict[str, Any]]:
     """Legs that are held together, each with its common P&L (before charges), breakevens and worst loss at expiry."""
     engine = system.runner.engine
@@ -294,9 +312,14 @@ def order_view(order: Order, submitted: datetime | None) -> dict[str, Any]:
 
 def trade_view(trade: TradeRow) -> dict[str, Any]:
     """One closed round trip."""
+    return plain(trade)
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """Give a row (a dataclass) as JSON values."""
     body = {}
-    for item in dataclasses.fields(trade):
-        value = getattr(trade, item.name)
+    for item in dataclasses.fields(row):
+        value = getattr(row, item.name)
         body[item.name] = (
             number(value) if isinstance(value, Decimal) else value.isoformat() if isinstance(value, datetime) else value
         )

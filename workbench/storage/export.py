@@ -1,7 +1,8 @@
 """The day export: what the daily report reads, written by the engine to ``reports/DATE/`` as JSON and Parquet.
 
-``day.json`` holds everything; ``trades``, ``fills``, ``decisions`` and ``equity`` also stand as Parquet of the same
-name, and ``trades.csv`` and ``tradebook.csv`` (the fills) are for a spreadsheet. Money and prices are exact decimals:
+``day.json`` holds everything; ``trades``, ``fills``, ``decisions``, ``equity`` and ``stays`` (what is carried or will
+stay) also stand as Parquet of the same name; ``trades.csv``, ``tradebook.csv`` (the fills) and ``stays.csv`` are for a
+spreadsheet. Money and prices are exact decimals:
 text in JSON, decimal128 in Parquet. The key ``priced_by_model`` marks prices that come from the pricing model and not
 from a market.
 
@@ -27,6 +28,7 @@ from workbench.core.exits import leaving_price
 from workbench.core.money import ZERO, to_paisa
 from workbench.core.pnl import charges_so_far
 from workbench.core.ports import JournalEntry
+from workbench.core.stays import Staying, staying
 from workbench.storage.ledger import DayLedger, DecisionRow, FillRow, Trade
 from workbench.storage.tape import Hole, TapeRecord
 from workbench.storage.tradebook import to_csv
@@ -64,6 +66,7 @@ def export_day(
     charges: ChargeTable,
     tape: Iterable[TapeRecord | Hole] = (),
     facts: Mapping[str, Any] | None = None,
+    closes_at: datetime | None = None,
 ) -> DayExport:
     """Write one day of one account.
 
@@ -78,10 +81,15 @@ def export_day(
         The day's quotes, for the equity curve between the closes.
     facts : Mapping, optional
         What else the report tells: mode, account, limits, pricing inputs (plain JSON values).
+    closes_at : datetime, optional
+        When the day's session ends: what an entry after it still finds held is told to stay.
     """
     ledger = DayLedger(charges)
-    equity, holes = _equity(entries, tape, ledger, charges)
+    quotes: dict[str, Quote] = {}
+    equity, holes = _equity(entries, tape, ledger, charges, quotes=quotes)
     day = ledger.day or entries[-1].now.date()
+    is_over = closes_at is not None and entries[-1].now >= closes_at
+    stays = staying(ledger.book.live_positions(), quotes, charges=charges, today=day, is_over=is_over)
     target = folder / day.isoformat()
     target.mkdir(parents=True, exist_ok=True)
     tables: dict[str, tuple[type, Sequence[Any]]] = {
@@ -89,6 +97,7 @@ def export_day(
         "fills": (FillRow, ledger.fills),
         "decisions": (DecisionRow, ledger.decisions),
         "equity": (EquityPoint, equity),
+        "stays": (Staying, stays),
     }
     body = {
         "schema": SCHEMA,
@@ -101,8 +110,8 @@ def export_day(
     }
     for name, (kind, rows) in tables.items():
         _write_parquet(target / f"{name}.parquet", kind, rows)
-    for name, kind, rows in (("trades", Trade, ledger.trades), ("tradebook", FillRow, ledger.fills)):
-        _replace(target / f"{name}.csv", to_csv(kind, rows).encode())
+    for name, table in (("trades", "trades"), ("tradebook", "fills"), ("stays", "stays")):
+        _replace(target / f"{name}.csv", to_csv(*tables[table]).encode())
     _replace(target / "day.json", json.dumps(body, ensure_ascii=False, indent=1).encode())
     return DayExport(folder=target, day=day, trades=len(ledger.trades), net=ledger.net)
 
@@ -136,13 +145,17 @@ def _plain(value: Any) -> Any:
 
 
 def _equity(
-    entries: Sequence[JournalEntry], tape: Iterable[TapeRecord | Hole], ledger: DayLedger, charges: ChargeTable
+    entries: Sequence[JournalEntry],
+    tape: Iterable[TapeRecord | Hole],
+    ledger: DayLedger,
+    charges: ChargeTable,
+    *,
+    quotes: dict[str, Quote],
 ) -> tuple[list[EquityPoint], list[Hole]]:
-    """Fold the day in its own order and mark the account each minute and at each close."""
+    """Fold the day in its own order and mark the account each minute and at each close; `quotes` ends with the last."""
     first = entries[0].seq if entries else 0
     holes: list[Hole] = []
     points: list[EquityPoint] = []
-    quotes: dict[str, Quote] = {}
     minute: datetime | None = None
     streams: list[Iterable[JournalEntry | TapeRecord]] = [entries, _of_run(tape, first, holes)]
     for item in heapq.merge(*streams, key=lambda item: item.seq):
