@@ -210,10 +210,12 @@ def test_after_a_halt_nothing_is_entered_and_exits_still_work() -> None:
     stand.protected()
     stand.tell(OperatorOrdered(command=Operator.HALT))
     stand.alert(A.BEARISH, "b")
-    assert stand.fates("b") == ["reversed"]
     stand.update(stand.ticket("S"), 50, 119)
-    assert stand.fates("b") == ["reversed", "denied"]
-    assert last_decision(stand).gate == "trading_switch"
+    stand.wait(1)
+    assert stand.fates("b") == ["exited"]
+    assert "nothing is entered: entries are halted" in last_decision(stand).reason
+    stand.alert(A.BEARISH, "late")
+    assert (stand.fates("late"), last_decision(stand).gate) == (["denied"], "trading_switch")
     stand.tell(OperatorOrdered(command=Operator.RESUME))
     stand.alert(A.BEARISH, "c")
     assert stand.fates("c") == ["entered"]

@@ -26,6 +26,23 @@ def test_a_quote_that_was_on_its_way_when_nobody_wanted_it_any_more_is_not_enter
     assert stand.fates("named") == ["entered"]
 
 
+def test_an_opposite_alert_under_halt_is_told_as_the_exit_that_it_is() -> None:
+    stand = Stand()
+    stand.protected(action=A.OPEN_PUT)
+    stop = stand.ticket("S")
+    stand.tell(OperatorOrdered(command=Operator.HALT, reason="lunch"))
+    stand.alert(A.OPEN_CALL, "call")
+    stand.alert(A.OPEN_CALL, "again")
+    stand.change(stop)
+    stand.update(stop, 50, 118)
+    stand.tell(OperatorOrdered(command=Operator.RESUME))
+    stand.wait(1)
+    told = {each.subject: (each.fate, each.reason) for each in stand.events if isinstance(each, DecisionMade)}
+    assert told["call"] == ("exited", "opposite signal; nothing is entered: entries are halted: lunch")
+    assert told["again"] == ("denied", "entries are halted: lunch")
+    assert len(stand.tickets("E")) == 1
+
+
 @pytest.mark.parametrize("first", [A.OPEN_CALL, A.CLOSE_PUT])
 def test_a_call_that_waits_and_an_exit_of_the_put_end_alike_in_either_order(first: A) -> None:
     stand = Stand()

@@ -20,7 +20,7 @@ from workbench.core.messages import (
 from workbench.core.money import snap_to_tick
 from workbench.core.plan import Contract, Look, OnOpposite, ProtectionRule
 from workbench.core.position import Position
-from workbench.core.risk import judge_before_contract
+from workbench.core.risk import Denied, judge_before_contract
 from workbench.core.signal import Direction, Side, entry_edge, exit_called
 from workbench.core.sizing import quantity
 
@@ -284,15 +284,28 @@ def _towards(turn: Turn, wish: Wish) -> None:
         turn.decide(wish.subject, name, "ignored", "an opposite position is held", direction=wish.direction)
         return
     is_leaving = bool(held.exit_reason) if held.plan.direction is wish.direction else _is_leaving(turn, held)
+    refused = _refused_at_all(turn, wish)
     if not is_leaving:
-        fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE else "exited"
-        turn.decide(wish.subject, name, fate, "opposite signal", direction=wish.direction)
+        fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE and not refused else "exited"
+        reason = f"opposite signal; nothing is entered: {refused.reason}" if refused else "opposite signal"
+        turn.decide(wish.subject, name, fate, reason, direction=wish.direction)
         _leave(turn, name, "opposite")
+    if refused is not None:
+        if is_leaving:
+            turn.decide(wish.subject, name, "denied", refused.reason, gate=refused.gate, direction=wish.direction)
+        return
     if plan.on_opposite is OnOpposite.REVERSE or held.plan.direction is wish.direction:
         _wait(turn, Pending(wish, turn.now + wish.max_age, OPPOSITE))
         retry_pending(turn, name)
     elif is_leaving:
         turn.decide(wish.subject, name, "ignored", f"leaving already: {held.exit_reason}", direction=wish.direction)
+
+
+def _refused_at_all(turn: Turn, wish: Wish) -> Denied | None:
+    """Give the switch that keeps every entry out, so that a reversal is told as the exit that it is then."""
+    session = turn.desk.session(_segment(wish.deployment), turn.now.date())
+    denied = judge_before_contract(wish.deployment, turn.book, turn.now, session, wish.direction)
+    return denied if denied is not None and denied.gate in ("trading_switch", "frozen") else None
 
 
 def _close(turn: Turn, alert: AlertReceived, deployment: Deployment, held: Position | None) -> None:
