@@ -6,6 +6,7 @@ Invariant: what is traded, when and in which weather is drawn as on other days; 
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 from workbench.core.messages import Operator, OperatorOrdered
 from workbench.core.ports import JournalEntry
@@ -48,6 +49,11 @@ class SupersDay(WithPairs):
         if not self.super_venue.weather.is_calm:
             self.tell(OperatorOrdered(command=Operator.UNFREEZE))
         self.super_venue.weather = self.super_venue.weather.cleared()
+
+    def go_to(self, moment: datetime) -> None:
+        """Jump over an idle time."""
+        super().go_to(moment)
+        self.super_judge.disturbed()
 
     def _written_down(self, entry: JournalEntry) -> None:
         super()._written_down(entry)

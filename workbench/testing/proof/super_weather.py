@@ -114,7 +114,7 @@ def weather_of(scenario: Scenario) -> SuperWeather:
     spells: tuple[Outage, ...] = ()
     if is_foul and rng.random() < 0.5:
         begins = rng.randrange(scenario.seconds)
-        spells = (Outage(begins=begins, ends=begins + rng.randint(8, 45), reason="no list of super orders"),)
+        spells = (Outage(begins=begins, ends=begins + rng.randint(8, 90), reason="no list of super orders"),)
     return SuperWeather(
         shares_ids=rng.random() < 0.25,
         tells_traded=rng.random() < 0.5,

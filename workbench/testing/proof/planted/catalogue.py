@@ -7,6 +7,7 @@ import workbench.testing.proof.planted.orders
 import workbench.testing.proof.planted.pairs
 import workbench.testing.proof.planted.recovery
 import workbench.testing.proof.planted.structures
+import workbench.testing.proof.planted.supers
 import workbench.testing.proof.planted.walls  # noqa: F401 - each module puts its bugs on the list
 from workbench.testing.proof.planted.registry import BUGS, Bug, plant
 
