@@ -164,6 +164,11 @@ class Book:
         legs = (each for each in self.orders.values() if entry and each.ticket.leg_of == entry)
         return next((each for each in legs if (each.ticket.purpose is Purpose.STOP) is is_stop), None)
 
+    @property
+    def has_super_orders(self) -> bool:
+        """An entry of the day went as a super order: its legs stand in a list of their own at the broker."""
+        return any(order.ticket.bracket is not None for order in self.orders.values())
+
     def is_own_leg(self, row: BrokerOrder) -> bool:
         """It is a leg of a super order of ours, also while its entry has not filled by our book."""
         if row.leg is not None:

@@ -38,7 +38,7 @@ async def watch_flat(
     """
     told, left = float("-inf"), ""
     while not runner.stopped_because:
-        seen = await runner.lanes.ask(lambda broker: broker.snapshot())
+        seen = await runner.lanes.read(with_legs=runner.engine.book.has_super_orders)
         runner.enqueue(seen)
         await asyncio.sleep(0)
         left = left_over(runner.engine.book.positions.values(), seen)

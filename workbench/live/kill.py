@@ -270,7 +270,8 @@ class KillRun:
         return "; ".join((*held, *resting))
 
     async def _left_at_broker(self) -> str:
-        seen = await self._runner.lanes.ask(lambda broker: broker.snapshot())
+        # A leg that was given up may rest armed where only the list of super orders shows it.
+        seen = await self._runner.lanes.read(with_legs=self._runner.engine.book.has_super_orders)
         self._runner.enqueue(seen)
         return what_is_left(seen)
 
@@ -317,13 +318,14 @@ def what_is_left(seen: SnapshotTaken) -> str:
     """Say what keeps an account from being flat by the broker's word; unknown is never flat."""
     if not seen.known:
         return f"the broker's orders and positions could not be read: {seen.reason or 'no reason told'}"
+    unread = ["the list of super orders could not be read: a leg may rest there"] if seen.legs_unread else []
     held = [
         f"the broker holds {row.net_quantity} of {row.trading_symbol or row.security_id}"
         for row in seen.positions
         if row.net_quantity
     ]
     resting = [f"order {row.order_id} is {row.state.value} at the broker" for row in seen.orders if row.state.may_rest]
-    return "; ".join((*held, *resting))
+    return "; ".join((*held, *resting, *unread))
 
 
 def _must_do(step: Step) -> str:
