@@ -112,7 +112,8 @@ def _switches(shown: shapes.Screen) -> None:
     asked = st.session_state.setdefault("flattened", 0)
     with st.popover("FLATTEN", key=f"flatten-{asked}", width="stretch"):
         count = len(shown.positions)
-        st.markdown(f"Leaves {count} position(s) at the market now." if count else "No position is shown; leaves any.")
+        leaves = f"Leaves {count} position(s) at the market now" if count else "No position is shown; leaves any"
+        st.markdown(f"{leaves}, and halts entries until you resume.")
         label = f"YES, FLATTEN {count} NOW" if count else "YES, FLATTEN"
         st.button(label, key="flatten_yes", on_click=_flatten, width="stretch")
     _kill_switch(shown)

@@ -294,7 +294,7 @@ def _position_figures(item: Json) -> tuple[Figure, ...]:
         Figure(label="bid / ask", value=f"{words.price(item.get('bid'))} / {words.price(item.get('ask'))}"),
         Figure(label="target", value=target_line(item)),
         Figure(
-            label="at risk to the stop",
+            label="at risk to the stop, before charges",
             value=words.rupees(risk),
             tone=Tone.BAD if risk is None else Tone.PLAIN,
         ),

@@ -42,6 +42,8 @@ OLDEST_BAR = timedelta(hours=2)
 FAR_PRICE_PCT = Decimal(2)
 """An alert's price further than this from our own spot comes from delayed or foreign data."""
 
+SEE_DEPLOYMENTS = "see: workbench deployments; what was promoted since the start runs from the next workbench up on"
+
 _ACTIONS = {
     "BUY": AlertAction.BULLISH,
     "SELL": AlertAction.BEARISH,
@@ -112,7 +114,7 @@ def read_alert(body: bytes, desk: AlertDesk, *, now: datetime, link: str = "", k
     at_link = desk.by_link(link)
     if link and at_link is None:
         raise BadAlert(
-            "no deployment has this webhook link", field="link", way_out="see: workbench deployments", status=404
+            "no deployment that runs has this webhook link", field="link", way_out=SEE_DEPLOYMENTS, status=404
         )
     payload = read_payload(body, kind)
     deployment = _deployment(payload, desk, at_link)
@@ -155,7 +157,7 @@ def _deployment(payload: Payload, desk: AlertDesk, at_link: Deployment | None) -
             raise BadAlert(
                 f"no deployment trades {payload.ticker}",
                 field="ticker",
-                way_out="see: workbench deployments",
+                way_out=SEE_DEPLOYMENTS,
                 status=404,
             )
         return found
@@ -170,9 +172,7 @@ def _deployment(payload: Payload, desk: AlertDesk, at_link: Deployment | None) -
     found = desk.by_name(named)
     if found is None:
         hint = did_you_mean(named, [item.name for item in desk.deployments])
-        raise BadAlert(
-            f"no deployment is called {named!r}{hint}", field=field, way_out="see: workbench deployments", status=404
-        )
+        raise BadAlert(f"no deployment is called {named!r}{hint}", field=field, way_out=SEE_DEPLOYMENTS, status=404)
     return found
 
 

@@ -76,7 +76,7 @@ def test_the_position_shows_its_stop_with_price_order_and_place(status: dict[str
         "entry": "100.15",
         "bid / ask": "104.05 / 104.35",
         "target": "130.15",
-        "at risk to the stop": "₹750.00",
+        "at risk to the stop, before charges": "₹750.00",
         "held": "3.5 min",
     }
 
