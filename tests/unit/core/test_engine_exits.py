@@ -80,7 +80,7 @@ def test_the_target_is_taken_by_the_stop_order_itself() -> None:
     assert stand.position.exit_reason == "target"
 
 
-def test_a_position_without_a_stop_leaves_by_an_order_of_its_own() -> None:
+def test_a_position_without_a_stop_leaves_by_an_order_of_its_own(bare_is_entered: None) -> None:
     stand = Stand(scalp(exits=Exits(target=Distance(points=Decimal(5)))))
     stand.entered()
     assert stand.tickets("S") == []
@@ -189,7 +189,7 @@ def test_r13_a_refused_stop_is_placed_anew_twice_and_then_the_position_is_left()
     assert len([text for text in alarms(stand) if "no stop at the broker" in text]) == 3
 
 
-def test_refused_exits_are_repeated_at_the_pace_of_the_chase() -> None:
+def test_refused_exits_are_repeated_at_the_pace_of_the_chase(bare_is_entered: None) -> None:
     stand = Stand(scalp(exits=Exits()))
     stand.entered()
     stand.alert(A.TARGET_FLAT)

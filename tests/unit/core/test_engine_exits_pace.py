@@ -70,7 +70,7 @@ def test_r2_a_throttled_stop_comes_again_after_a_pause_and_is_no_failure_of_the_
     assert stand.position.protection is Protection.AT_BROKER
 
 
-def test_r2_a_throttled_exit_comes_again_after_a_pause() -> None:
+def test_r2_a_throttled_exit_comes_again_after_a_pause(bare_is_entered: None) -> None:
     stand = Stand(scalp(exits=Exits()))
     stand.entered()
     stand.alert(A.TARGET_FLAT)

@@ -208,3 +208,15 @@ def test_a_closed_market_is_named_before_anything_else() -> None:
         denied = judge_before_contract(deployment, Book(), now, session)
         assert denied is not None
         assert denied.gate == "session"
+
+
+def test_a_bought_option_without_any_stop_is_refused_in_words_and_one_with_a_stop_is_not() -> None:
+    bare, target_only = scalp(exits=Exits()), scalp(exits=Exits(target=Distance(points=Decimal(30))))
+    for deployment in (bare, target_only):
+        denied = judge_before_contract(deployment, Book(), NOW, SESSION)
+        assert denied == Denied("exits", "plan 'scalp' trades options without a stop: give exits.stop")
+        stand = Stand(deployment)
+        stand.alert(AlertAction.BULLISH, "a1")
+        assert (stand.fates("a1"), stand.tickets()) == (["denied"], [])
+    for fine in (scalp(), scalp(exits=Exits(), contract="index_as_future")):
+        assert judge_before_contract(fine, Book(), NOW, SESSION) is None

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Limits
+from workbench.core.plan_checks import without_stop
 from workbench.core.risk import amounts, counts, prices, times
 from workbench.core.risk.asking import Ask, Denied, Gate
 from workbench.core.session import Session
@@ -72,4 +73,6 @@ def judge_before_contract(
     held = counts.held_in_the_way(deployment.name, deployment.plan.pyramiding, direction, book)
     if held is not None:
         return Denied("one_position_per_symbol", f"{held.plan.instrument.name} is held already")
-    return None
+    # `promote` refuses such a plan; one written by hand comes here first. Nothing is entered that would stay bare.
+    bare = without_stop(deployment.plan)
+    return Denied("exits", bare) if bare else None
