@@ -6,6 +6,7 @@ Invariant: nothing heavy is imported before a command needs it; an expected refu
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,10 +30,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         run = getattr(commands, args.command)
-        return int(run(args))
+        code = int(run(args))
+        sys.stdout.flush()
+        return code
     except WorkbenchError as error:
         sys.stderr.write(f"workbench: {error}\n")
         return 2
+    except BrokenPipeError:
+        # Whoever reads (`| head`) has read enough; the interpreter's own flush at the end is to find nothing to write.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open until the end
+        return 0
     except KeyboardInterrupt:
         return 130
 
@@ -204,6 +211,10 @@ def _kill(commands: Commands) -> None:
 
 
 def _told(commands: Commands) -> None:
+    _json(_command(commands, "positions", "positions", "list what is held now"))
+    close = _command(commands, "close", "close", "leave one position")
+    close.add_argument("position", help="its id, as workbench positions shows it")
+    _json(close)
     by_hand = _command(commands, "closed-by-hand", "closed_by_hand", "say what you have closed in the broker's own app")
     by_hand.add_argument("position", help="id of the position, as the page shows it")
     by_hand.add_argument("--quantity", type=int, required=True, help="units")

@@ -21,6 +21,7 @@ from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
 
 if TYPE_CHECKING:
+    from workbench.core.deployment import Deployment
     from workbench.core.strategy import Strategy
     from workbench.research.market import Study
 
@@ -125,6 +126,9 @@ def check(args: argparse.Namespace) -> int:
 def promote(args: argparse.Namespace) -> int:
     """``workbench promote``."""
     desk = Desk()
+    known = {item.name: item for item in promoted.load_all(desk.data)}.get(args.name)
+    if known is not None and known.account != args.account:
+        _may_leave_its_account(known)
     if args.alerts:
         if args.set or args.start or args.end:
             raise BadInput("--alerts has no strategy: --set, --from and --to belong to one")
@@ -133,7 +137,10 @@ def promote(args: argparse.Namespace) -> int:
         )
     else:
         deployment = desk.promote(args.name, _study(desk, args), account=args.account)
-    return _print(args, promoted.public_view(deployment, _engine_url()))
+    view = promoted.public_view(deployment, _engine_url())
+    if left_out := promoted.not_in_practice(deployment):
+        view["note"] = left_out
+    return _print(args, view)
 
 
 def deployments(args: argparse.Namespace) -> int:
@@ -152,6 +159,7 @@ def deployments(args: argparse.Namespace) -> int:
     if args.account is not None and args.account != deployment.account:
         from workbench.bootstrap.dhan_venue import refuse_beyond_practice
 
+        _may_leave_its_account(deployment)
         deployment = replace(deployment, account=args.account)
         if args.account != "practice":
             refuse_beyond_practice(deployment)
@@ -163,6 +171,12 @@ def deployments(args: argparse.Namespace) -> int:
         sys.stdout.write(alert_texts(deployment, str(view["webhook_url"])))
         return 0
     return _print(args, promoted.public_view(deployment, _engine_url()))
+
+
+def _may_leave_its_account(deployment: Deployment) -> None:
+    from workbench.bootstrap.moving import refuse_while_held
+
+    refuse_while_held(deployment, data_dir(), load(), _client())
 
 
 def alert_test(args: argparse.Namespace) -> int:
@@ -188,6 +202,22 @@ def operate(args: argparse.Namespace) -> int:
     """``workbench halt | resume | flatten | unfreeze``."""
     answer = _client().post(f"/api/{args.action}", {"reason": "command line"})
     return _print(args, answer if args.json else {key: value for key, value in answer.items() if key != "events"})
+
+
+def positions(args: argparse.Namespace) -> int:
+    """``workbench positions``: what is held now, one line each."""
+    held = _client().get("/live/positions")
+    if args.json:
+        return _print(args, held)
+    names = ("id", "deployment", "instrument", "side", "units", "entry", "last", "pnl", "stop", "state")
+    rows = [{**{name: row[name] for name in names}, "protection": row["protection_word"]} for row in held]
+    return _print(args, rows or "nothing is held")
+
+
+def close(args: argparse.Namespace) -> int:
+    """``workbench close``: leave one position."""
+    path = f"/live/position/{quote(args.position, safe='')}/close"
+    return _print(args, _client().post(path, {"reason": "command line", "who": "command line"}))
 
 
 def kill(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from workbench.core.deployment import Deployment, OwnLimits, webhook_path
 from workbench.core.errors import BadInput, CorruptData, UnknownName
 from workbench.core.plan import NAMED_PLANS, Contract, Distance, Exits, Plan, plan_from_mapping, plan_to_mapping
 from workbench.core.plan_checks import without_stop
+from workbench.reference import contract_table
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FILE = "deployment.json"
@@ -107,6 +108,17 @@ def refuse_alert_driven(data: Path, deployment: Deployment, contracts: ContractT
             f"{name} has no alert key yet, and {deployment.account} takes no alert without one: promote it to "
             f"practice, then workbench deployments {name} --new-key --account {deployment.account}"
         )
+
+
+def not_in_practice(deployment: Deployment) -> str:
+    """Say why practice leaves a deployment out, or "": its market has indices and their contracts, and no shares."""
+    known = [each.symbol for each in contract_table().underlyings]
+    if deployment.account != "practice" or deployment.symbol in known:
+        return ""
+    return (
+        f"{deployment.name} is left out: practice has no market of {deployment.symbol}, only of {', '.join(known)}; "
+        f"try it on paper (workbench deployments {deployment.name} --account paper)"
+    )
 
 
 def new_link(name: str) -> str:

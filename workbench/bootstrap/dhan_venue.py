@@ -32,6 +32,7 @@ from workbench.core.errors import BadInput, BrokerError, BrokerUnavailable
 from workbench.core.instrument import Segment
 from workbench.core.legs import Listings
 from workbench.core.messages import Level
+from workbench.core.plan import ProtectionRule
 from workbench.core.ports import Clock
 from workbench.core.session import Session
 from workbench.data.master_day import daily_master, practice_master
@@ -310,6 +311,21 @@ def refuse_beyond_practice(deployment: Deployment) -> None:
             raise BadInput(
                 f"the code of {deployment.strategy} is not the code that {name} was promoted with; promote again"
             )
+
+
+def refuse_super_order(deployment: Deployment, config: Config) -> None:
+    """Refuse a live deployment that protects by super orders, unless a person has allowed them.
+
+    Raises
+    ------
+    BadInput
+        It does, and ``dhan.allow_super_orders`` is not set.
+    """
+    if deployment.plan.protection is ProtectionRule.SUPER_ORDER and not config.dhan.allow_super_orders:
+        raise BadInput(
+            f"deployment {deployment.name!r} has protection super_order, and no answer of Dhan about one was ever "
+            "recorded: try it on paper, then set dhan.allow_super_orders: true, or write stop_and_target"
+        )
 
 
 def is_key(text: str) -> bool:

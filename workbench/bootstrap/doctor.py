@@ -16,9 +16,9 @@ from workbench import strategies
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient, EngineNotRunning
-from workbench.bootstrap.day_checks import master, sessions
+from workbench.bootstrap.day_checks import master, newest_master, sessions
 from workbench.bootstrap.desk import today
-from workbench.bootstrap.dhan_venue import refuse_beyond_practice
+from workbench.bootstrap.dhan_venue import refuse_beyond_practice, refuse_super_order
 from workbench.bootstrap.findings import Blocks, Finding, Readiness, checked, not_right
 from workbench.bootstrap.logging_in import given_token, needed_until, token_ways
 from workbench.bootstrap.places import Places
@@ -90,11 +90,11 @@ def _of_the_market(patient: Patient) -> list[Finding]:
     except BrokerUnavailable as error:
         return [not_right("broker", error, Blocks.PAPER)]
     secrets, places = patient.config.secrets, patient.places
-    known, folder = patient.calendar, patient.data / "instruments"
+    known = patient.calendar
     findings = [
         checked("sleep", kept_awake, Blocks.NOTHING),
         checked("sessions", lambda: sessions(known, day), Blocks.LIVE),
-        checked("instrument master", lambda: master(known, day, folder, is_simulated=places.is_simulated), Blocks.LIVE),
+        checked("instrument master", lambda: _master(patient, day), Blocks.LIVE),
     ]
     try:
         ways = token_ways(secrets, patient.data, rest=places.rest, auth=places.auth, store=patient.store)
@@ -109,6 +109,14 @@ def _of_the_market(patient: Patient) -> list[Finding]:
     until = needed_until(patient.calendar, patient.now())
     asked = examine_broker(ways.wire, found.value, base_url=places.rest, needed_until=until, now=patient.now)
     return [*findings, *asked]
+
+
+def _master(patient: Patient, day: date) -> str:
+    """Look at the newest instrument master; before the very first start there is none, and that start fetches it."""
+    folder, is_simulated = patient.data / "instruments", patient.places.is_simulated
+    if newest_master(folder, "practice" if is_simulated else "dhan") is None:
+        return "none yet: will be fetched by workbench up at its start"
+    return master(patient.calendar, day, folder, is_simulated=is_simulated)
 
 
 def _trading_day(patient: Patient) -> date:
@@ -151,6 +159,8 @@ def _on_account(patient: Patient) -> str:
         raise WorkbenchError(f"no deployment is on the {mode} account; workbench deployments NAME --account {mode}")
     for item in chosen:
         refuse_beyond_practice(item)
+        if patient.mode is Mode.LIVE:
+            refuse_super_order(item, patient.config)
     return ", ".join(item.name for item in chosen) or "no deployment yet"
 
 
@@ -180,5 +190,9 @@ def _engine(client: EngineClient) -> str:
         )
     if status["naked"]:
         raise WorkbenchError(f"positions without a stop: {status['naked']}; flatten them or close them by hand")
+    if lost := status.get("without_deployment"):
+        raise WorkbenchError(
+            f"positions whose deployment is not on this account: {lost}; no alert leaves them: workbench close POSITION"
+        )
     refused = "".join(f"; NO ENTRIES, {each}" for each in status["entries_refused"])
     return f"ready, mode {health['mode']}, pid {health['pid']}, market open: {health['market_open']}{refused}"

@@ -16,12 +16,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.day_checks import master
-from workbench.bootstrap.dhan_venue import DhanVenue, refuse_beyond_practice
+from workbench.bootstrap.dhan_venue import DhanVenue, refuse_beyond_practice, refuse_super_order
 from workbench.bootstrap.findings import Blocks, Finding, Readiness, checked, told
 from workbench.bootstrap.logging_in import needed_until
 from workbench.bootstrap.morning import PAUSE_S, MorningDoctor
@@ -36,7 +37,6 @@ from workbench.core.book import Book
 from workbench.core.deployment import Deployment, Mode
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import Event, FillBooked, Level, PositionPlanned
-from workbench.core.plan import ProtectionRule
 from workbench.live.loss_guard import LossGuard, products_of
 from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
@@ -112,15 +112,11 @@ class LiveVenue(DhanVenue):
             )
         chosen = self._on_account()
         for item in chosen:
-            try:
-                refuse_beyond_practice(item)
-            except BadInput as error:
-                self._restrict(str(error))
-            if item.plan.protection is ProtectionRule.SUPER_ORDER and not self._config.dhan.allow_super_orders:
-                self._restrict(
-                    f"deployment {item.name!r} has protection super_order, and no answer of Dhan about one was ever "
-                    "recorded: try it on paper, then set dhan.allow_super_orders: true, or write stop_and_target"
-                )
+            for refuse in (refuse_beyond_practice, partial(refuse_super_order, config=self._config)):
+                try:
+                    refuse(item)
+                except BadInput as error:
+                    self._restrict(str(error))
         self._products = products_of(chosen)
         lives = _fills_by_session(self._data, self.account_id)
         return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)

@@ -17,6 +17,7 @@ from workbench.brokers.dhan.login import read_profile
 from workbench.config import Config
 from workbench.core.deployment import Deployment, Limits, Mode
 from workbench.core.legs import Listings
+from workbench.core.messages import Level
 from workbench.data.instruments import InstrumentMaster, install_master
 from workbench.data.master_download import download_master
 from workbench.live.clock import PracticeClock
@@ -50,11 +51,20 @@ class PracticeVenue:
         self._places = Places.simulator(config.server.simulator_port)
         self._login = Login(client_id=PRACTICE_CLIENT, token=PRACTICE_TOKEN)
         self._told: dict[str, Any] = {}
+        self._left_out: list[str] = []
 
     def choose(self) -> tuple[Deployment, ...]:
-        """Read the practice deployments; the first two are laid down where they do not exist."""
+        """Read the practice deployments; the first two are laid down where they do not exist.
+
+        One whose symbol the practice market does not have is named and left out: the others are not to wait for it.
+        """
         promoted.ensure_practice(self._data, self._config.strategy)
-        return tuple(item for item in promoted.load_all(self._data) if item.account == self.mode.value)
+        mine = [item for item in promoted.load_all(self._data) if item.account == self.mode.value]
+        why = {item.name: promoted.not_in_practice(item) for item in mine}
+        self._left_out = [text for text in why.values() if text]
+        for text in self._left_out:
+            show(text)
+        return tuple(item for item in mine if not why[item.name])
 
     def begin(self) -> str:
         """Ask the simulator for its time."""
@@ -70,6 +80,8 @@ class PracticeVenue:
     async def connect(self, host: Host) -> None:
         """Make the clients."""
         self._host = host
+        for text in self._left_out:
+            host.notifier.send(Level.WARNING.value, text)
         self.wires = wires_of(
             self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed()
         )

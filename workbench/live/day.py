@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -80,7 +80,7 @@ class TradingDay:
             runner.notifier.send(Level.WARNING.value, f"the export of {self.opened} failed: {error}")
             return None
         self.exports.append(told)
-        runner.notifier.send(Level.INFO.value, f"the day {self.opened} is exported: {told}")
+        runner.notifier.send(Level.INFO.value, _exported(told))
         return told
 
     async def on_market_state(self, state: str, moment: datetime) -> None:
@@ -90,6 +90,12 @@ class TradingDay:
             await self.close()
         elif self.opened != day:
             await self.open(day)
+
+
+def _exported(told: Mapping[str, Any]) -> str:
+    """Say an export in words that fit a phone."""
+    trades, net, folder = told.get("trades"), told.get("net"), told.get("folder")
+    return f"the day {told.get('day')} is exported: {trades} trades, net Rs {net}, in {folder}"
 
 
 def second_hand(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from workbench.core.bars import Quote
 from workbench.core.charges import Execution, charge_kind, exchange_of, trade_charges
 from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput, UnknownFact, UnknownName
@@ -90,6 +91,17 @@ def _may_enter(system: LiveSystem, deployment: Deployment, direction: Direction)
     return (True, "") if denied is None else (False, f"{denied.gate}: {denied.reason}")
 
 
+def _priced_freshly(
+    system: LiveSystem, deployment: Deployment, quote: Quote, name: str, so_far: tuple[bool, str]
+) -> tuple[bool, str]:
+    """Refuse a price as old as one on which the entry would be denied (gate stale_feed)."""
+    most = system.runner.engine.config.limits.narrowed(deployment.limits).max_quote_age_s
+    age_s = (system.now - quote.time).total_seconds()
+    if not so_far[0] or deployment.plan.is_synthetic or age_s <= most:
+        return so_far
+    return False, f"stale price: the last quote of {name} is {age_s:.0f} s old, at most {most:.0f} s"
+
+
 def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> dict[str, Any]:
     engine = system.runner.engine
     spot = system.spot_quote(deployment.symbol)
@@ -118,6 +130,8 @@ def _entry(system: LiveSystem, deployment: Deployment, direction: Direction) -> 
     quote = engine.quotes.get(chosen.key)
     if quote is None or quote.ask <= 0:
         return {**body, "possible": False, "reason": body["reason"] or f"no quote of {chosen.name} yet"}
+    possible, reason = _priced_freshly(system, deployment, quote, chosen.name, (possible, reason))
+    body |= {"possible": possible, "reason": reason}
     side = entry_side(deployment.plan, direction)
     price = quote.ask if side is Side.BUY else quote.bid
     limits = engine.config.limits
@@ -156,4 +170,7 @@ def _entry_of_legs(system: LiveSystem, deployment: Deployment, direction: Direct
     if isinstance(laid_out, str):
         return {"possible": False, "reason": laid_out}
     possible, reason = _may_enter(system, deployment, direction)
+    for leg in laid_out.get("legs", ()):
+        quote = system.runner.engine.quotes[leg["key"]]
+        possible, reason = _priced_freshly(system, deployment, quote, leg["instrument"], (possible, reason))
     return {"possible": possible, "reason": reason, "spot": number(spot), **laid_out}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulation.paper.running import deploy
 from tests.unit.brokers.test_token_ways import NO_RING, Ring
+from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap import doctor
 from workbench.bootstrap.broker_checks import examine_broker, wall_clock
 from workbench.bootstrap.client import EngineClient
@@ -22,6 +23,8 @@ from workbench.brokers.dhan.login_wire import LoginWire
 from workbench.brokers.dhan.token_store import TokenStore
 from workbench.cli import main
 from workbench.config import Config, Mode, Secrets
+from workbench.core.deployment import Deployment
+from workbench.core.plan import plan_from_mapping
 from workbench.core.session import Calendar
 from workbench.live.awake import SleepNotInhibitedError
 from workbench.reference import calendar
@@ -175,11 +178,34 @@ def test_s13_a_stale_master_is_named_with_the_way_out(healthy: RunningSimulator,
     assert f"older than trading day {DAY}" in found.detail and "workbench up fetches" in found.way_out
 
 
-def test_s13_a_missing_master_is_named_with_the_way_out(healthy: RunningSimulator, tmp_path: Path) -> None:
-    sick = patient(healthy, tmp_path)
+def test_a_first_master_that_the_start_itself_will_fetch_is_no_obstacle(
+    healthy: RunningSimulator, tmp_path: Path
+) -> None:
+    new = patient(healthy, tmp_path)
     (tmp_path / "instruments" / f"practice-{DAY}.csv").unlink()
-    found = only_fault(examine(sick))
-    assert found.name == "instrument master" and "no instrument master in" in found.detail
+    readiness = examine(new)
+    assert readiness.ok and not readiness.stops
+    (found,) = [each for each in readiness.findings if each.name == "instrument master"]
+    assert "will be fetched" in found.detail
+
+
+def test_a_super_order_that_the_start_would_refuse_is_named_for_live_only(
+    healthy: RunningSimulator, tmp_path: Path
+) -> None:
+    plan = plan_from_mapping({"name": "sup", "exits": {"stop": 15, "target": 30}, "protection": "super_order"})
+    sup = Deployment(name="SUP", symbol="NIFTY", plan=plan, account="live", key_sha256="a" * 64)
+    promoted.save(tmp_path, sup)
+    found = only_fault(examine(patient(healthy, tmp_path)))
+    assert found.name == "account" and "dhan.allow_super_orders" in found.detail + found.way_out
+    allowed = replace(patient(healthy, tmp_path), config=_allowing(healthy))
+    assert not examine(allowed).stops
+    promoted.save(tmp_path, replace(sup, account="paper"))
+    assert not examine(patient(healthy, tmp_path, mode=Mode.PAPER)).stops
+
+
+def _allowing(simulator: RunningSimulator) -> Config:
+    secrets = Secrets(dhan_client_id=simulator.client_id, dhan_access_token=simulator.token)
+    return Config.model_validate({"dhan": {"allow_super_orders": True}, "secrets": secrets})
 
 
 def test_s11_a_year_without_session_rows_refuses_live(healthy: RunningSimulator, tmp_path: Path) -> None:

@@ -240,6 +240,19 @@ def test_health_and_status_tell_what_the_page_needs(tmp_path: Path) -> None:
     with_account(tmp_path, work)
 
 
+def test_a_preview_on_a_price_that_is_too_old_says_what_the_entry_would_be_denied_for(tmp_path: Path) -> None:
+    async def work(it: Rig, http: httpx.AsyncClient) -> None:
+        most = int(it.runner.engine.config.limits.max_quote_age_s)
+        it.clock.pass_s(most)
+        assert (await http.post("/api/preview", json={"action": "BUY CE"})).json()["possible"] is True
+        it.clock.pass_s(1)
+        shown = (await http.post("/api/preview", json={"action": "BUY CE"})).json()
+        assert shown["possible"] is False
+        assert shown["reason"].startswith("stale price: the last quote of NIFTY 16 JUN 15700 CALL is")
+
+    with_account(tmp_path, work)
+
+
 def test_the_four_buttons_show_first_and_then_do(tmp_path: Path) -> None:
     async def work(it: Rig, http: httpx.AsyncClient) -> None:
         shown = (await http.post("/api/preview", json={"action": "BUY CE"})).json()

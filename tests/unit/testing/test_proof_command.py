@@ -103,3 +103,13 @@ def test_p1_an_engine_that_does_not_come_back_is_a_failure_and_the_next_day_is_r
     monkeypatch.setattr(crash_runner, "run_day_with_kills", ended)
     assert command.main(["--seeds", "0", "--kills", "30", "--from", "7", "--out", str(tmp_path), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["failures"] == [7, 22]
+
+
+def test_folders_without_results_are_refused_in_words_and_not_summed_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--merge", str(tmp_path / "nope")]) == 2
+    told = capsys.readouterr()
+    assert f"no results in {tmp_path / 'nope'}" in told.err
+    assert told.out == ""
+    assert not (tmp_path / "nope").exists()

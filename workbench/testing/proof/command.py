@@ -69,6 +69,10 @@ def _one(args: argparse.Namespace) -> int:
 def _merged(args: argparse.Namespace) -> int:
     together: dict[tuple[str, int], SeedResult] = {}
     for folder in args.merge:
+        if not any(folder.glob("*.jsonl")):
+            # A sum over nothing would read as a proof without failures.
+            sys.stderr.write(f"workbench prove: no results in {folder}; give folders that --out was pointed at\n")
+            return 2
         together |= Progress(folder).results
     return _told(args, summary(together.values()))
 
