@@ -7,10 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from workbench.core.deployment import Deployment
 from workbench.core.messages import Level
 from workbench.core.ports import InstrumentSource, Notifier
 from workbench.core.position import Position, PositionState
 from workbench.data.instruments import InstrumentMaster, lot_findings
+
+
+def tell_orphans(
+    positions: Iterable[Position], deployments: Iterable[Deployment], notifier: Notifier
+) -> tuple[str, ...]:
+    """Raise an alarm for each held position whose deployment is not on this account any more; gives what was told.
+
+    Its stop and its end of day are kept as ever, but no alert and no signal reach it: a person has to leave it, or to
+    put the deployment back.
+    """
+    names = {each.name for each in deployments}
+    found = tuple(
+        f"{item.open_quantity} {item.plan.instrument.name} are held by {item.plan.deployment}, which is not on this "
+        f"account any more: stop and square-off are watched, but no alert and no signal leaves it; workbench close "
+        f"{item.position_id}, or put the deployment back and start again"
+        for item in positions
+        if item.open_quantity and item.plan.deployment not in names
+    )
+    for text in found:
+        notifier.send(Level.ALARM.value, text)
+    return found
 
 
 def tell_changes(positions: Iterable[Position], master: InstrumentSource, notifier: Notifier) -> tuple[str, ...]:

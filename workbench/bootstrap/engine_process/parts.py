@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from workbench.bootstrap.held_contracts import tell_orphans
 from workbench.bootstrap.practice import limits_of, show
 from workbench.bootstrap.reporting import exporter
 from workbench.core.engine import Engine, EngineConfig
@@ -46,6 +47,8 @@ def tell_what_was_found(process: EngineProcess) -> None:
     if held := book.live_positions():
         names = ", ".join(f"{item.open_quantity} {item.plan.instrument.name}" for item in held)
         notifier.send(Level.WARNING.value, f"started again and holds {names}")
+    for text in tell_orphans(held, process.deployments, notifier):
+        show(f"CAUTION: {text}")
     if book.halted:
         show(f"entries are HALTED since before this start: {book.halt_reason}; workbench resume lets them in again")
         notifier.send(Level.WARNING.value, f"started with entries halted: {book.halt_reason}")
