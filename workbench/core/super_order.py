@@ -193,7 +193,8 @@ def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -
     """Give executions of a leg that has no id of its own: those out of the position under the ids of the order.
 
     They count once: for the leg that is said to have traded, else for the first that was sent to the exchange. What is
-    more than the entry has filled is the other's, if that has gone too: then both have sold (fault R15).
+    more than the entry has filled is the other's, if that has gone too: then both have sold (fault R15). An execution
+    that goes beyond that is some of each: a leg never sells more than its entry has filled.
     """
     gone = [each for each in found.legs if each.state is OrderState.FILLED or each.triggered_quantity]
     gone.sort(key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity))
@@ -201,7 +202,11 @@ def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -
     mine: dict[SuperLegName, list[BrokerTrade]] = {each.name: [] for each in gone}
     first, last, left = gone[0] if gone else leg, gone[-1] if gone else leg, found.entry.filled_quantity
     for each in trades:
-        if each.order_id in ids and each.side is leg.side and gone:
-            mine[(first if left > 0 else last).name].append(each)
-            left -= each.quantity
+        if each.order_id not in ids or each.side is not leg.side or not gone:
+            continue
+        within = min(each.quantity, left)
+        for whose, units in ((first, within), (last, each.quantity - within)):
+            if units:
+                mine[whose.name].append(replace(each, quantity=units))
+        left -= within
     return mine.get(leg.name, [])

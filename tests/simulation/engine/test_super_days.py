@@ -17,7 +17,9 @@ BOTH_SELL = 718
 """A day on which two orders sell one position, and what is too much is bought back."""
 
 
-@pytest.mark.parametrize("seed", [46, 78, 110, 238, 270, BOTH_SELL, 1006, 1070, 1262, 1454, 1486, 1838, 2030, 3214])
+@pytest.mark.parametrize(
+    "seed", [46, 78, 110, 238, 270, BOTH_SELL, 1006, 1070, 1262, 1454, 1486, 1838, 2030, 3214, 7662]
+)
 def test_every_promise_is_kept(seed: int) -> None:
     assert is_super(with_supers(scenario_of(seed)))
     assert run_seed(seed).failure == ""

@@ -94,6 +94,17 @@ def test_r15_two_sales_under_the_id_that_all_share_are_one_of_each_leg_where_bot
     assert [(each.filled_quantity, each.average_price) for each in found] == [(75, Decimal(104)), (75, Decimal(150))]
 
 
+def test_r15_a_sale_that_goes_beyond_what_the_entry_filled_is_some_of_each_leg() -> None:
+    stop, target = (leg(each, "5925", state=OrderState.FILLED, triggered_quantity=75) for each in (STOP, TARGET))
+    parts = [(25, Decimal(104)), (100, Decimal(106)), (25, Decimal(150))]
+    sales = tuple(
+        replace(sold("5925"), trade_id=f"T{units}{price}", quantity=units, price=price) for units, price in parts
+    )
+    _, *found = rows(stop, target, trades=sales)
+    assert [(each.filled_quantity, each.state) for each in found] == [(75, OrderState.FILLED)] * 2
+    assert sum(each.average_price * 75 for each in found) == sum(units * price for units, price in parts)
+
+
 def test_r15_what_is_sold_beyond_the_entry_is_told_also_where_one_leg_alone_went() -> None:
     stop, target = leg(STOP, "5925", triggered_quantity=75), leg(TARGET, "5925")
     _, *found = rows(stop, target, trades=(sold("5925"), replace(sold("5925"), trade_id="U")))
