@@ -54,7 +54,8 @@ def _follow(turn: Turn, position: Position) -> None:
     if turn.desk.blind:
         return  # after a restart with frozen books nothing is moved before the broker was read
     resting = turn.book.resting_targets(position.position_id)
-    units = steering.leavable(turn, position)
+    target = resting[-1] if resting else None
+    units = supers.spared(turn, position, target) or steering.leavable(turn, position)
     for order in resting if not position.is_paired or units <= 0 else resting[:-1]:
         sending.cancel(turn, order)
     if position.plan.protection is ProtectionRule.SUPER_ORDER:

@@ -295,12 +295,15 @@ def _hold_back(
 
     A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and so
     is what another's order has traded: that is no matter of time. Nor is what is missing where an order was given up:
-    it may have filled, and what takes its place must not sell that once more (fault R1).
+    it may have filled, and what takes its place must not sell that once more (fault R1). While that may as well be a
+    young fill's, it is in doubt, until it is confirmed or gone: legs, which never come back, stay so long.
     """
     desk, ours = turn.desk, turn.book.net_by_instrument()
     sure = desk.broker_holds.keys() | by_hand.touched(turn, not_booked)
     real, lost = {each.key for each in confirmed}, {each.key for each in filled_unseen}
     taken, known = by_hand.unbooked(turn, by_hand.others(turn, not_booked)), desk.gone
+    young = {each.key for each in filled_unseen if _has_just_traded(turn, each)}
+    doubted, desk.doubted = desk.doubted, set()
     desk.broker_holds, desk.gone = {}, {}
     for instrument, units in _short(turn, snapshot).items():
         key = (instrument.segment.value, instrument.security_id)
@@ -311,6 +314,8 @@ def _hold_back(
         without_us = max(0, sign * known.get(key, 0), sign * taken.get(key, 0))
         desk.broker_holds[instrument.key] = units
         desk.gone[key] = excess if key in real else sign * min(abs(excess), without_us)
+        if (key in young or instrument.key in doubted) and not desk.gone[key]:
+            desk.doubted.add(instrument.key)
 
 
 def _short(turn: Turn, snapshot: SnapshotTaken) -> dict[Instrument, int]:

@@ -273,7 +273,7 @@ def _protect(turn: Turn, position: Position, resting: Order | None) -> None:
         return
     if position.state is PositionState.CARRIED and not _was_carried_today(turn, position):
         return  # taken up again at the open, which may lie beyond the stop
-    units = leavable(turn, position)
+    units = supers.spared(turn, position, resting) or leavable(turn, position)
     if units <= 0:
         _stand_back(turn, resting)
         return
@@ -338,7 +338,8 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
         return
     units = leavable(turn, position)
     if units <= 0:
-        _stand_back(turn, resting)
+        if not supers.spared(turn, position, resting):
+            _stand_back(turn, resting)
         return
     quote = turn.desk.quotes.get(position.plan.instrument.key)
     is_beside = bool(turn.book.resting_targets(position.position_id))

@@ -132,6 +132,18 @@ def look_after(turn: Turn, position: Position, units: int) -> None:
         sending.ask_snapshot(turn, f"legs of {position.plan.instrument.name}")
 
 
+def spared(turn: Turn, position: Position, order: Order | None) -> int:
+    """Give units that a leg goes on to cover although the broker may hold fewer, 0 where it is not to be spared.
+
+    A leg that is taken back never returns. So it stays while the units that seem to be missing may be no more than a
+    fill of ours that his positions lag behind; once that is confirmed, it goes like every other order (fault R23).
+    """
+    is_leg = order is not None and bool(order.ticket.leg_of)
+    if not is_leg or turn.desk.blind or position.plan.instrument.key not in turn.desk.doubted:
+        return 0
+    return max(0, position.open_quantity)
+
+
 def take_back_lost(turn: Turn, leg: Order) -> bool:
     """Take a leg back that was given up, and say whether it may still be at the broker.
 

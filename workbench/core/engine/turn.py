@@ -161,7 +161,8 @@ class Desk:
     """What the engine holds between turns: the book, and what may be lost in a crash without harm.
 
     `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
-    (fault R23); `gone` is, by contract and signed, how much of what is missing another has traded. `blind` holds exits
+    (fault R23); `doubted` are those of them where a younger fill of ours may be all that is missing; `gone` is, by
+    contract and signed, how much of what is missing another has traded. `blind` holds exits
     back after a restart with frozen books until the broker was read. `asked_at` is when a cancellation or change of an
     order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
     `told` what a person was told once.
@@ -191,6 +192,7 @@ class Desk:
     last_snapshot_asked: datetime | None = None
     mismatches: dict[tuple[str, str], Mismatch] = field(default_factory=dict)
     broker_holds: dict[str, int] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
     gone: dict[tuple[str, str], int] = field(default_factory=dict)
     blind: bool = False
     asked_at: dict[str, datetime] = field(default_factory=dict)
