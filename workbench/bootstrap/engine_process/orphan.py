@@ -70,7 +70,7 @@ async def _until_nothing_is_left(runner: Runner, watch: FeedWatch) -> None:
     while True:
         left = _left_by_book(runner)
         if not left:
-            seen = await runner.lanes.ask(lambda broker: broker.snapshot())
+            seen = await runner.lanes.read(with_legs=runner.engine.book.has_super_orders)
             runner.enqueue(seen)
             left = what_is_left(seen) or _left_by_book(runner)
         if loop.time() - told >= ALARM_EVERY_S or not left:
