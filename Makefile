@@ -22,6 +22,7 @@ setup: $(INSTALLED)
 $(LOCKED): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v}: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv --clear .venv
+	@echo "installing into .venv: some minutes, 1.7 GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 

@@ -42,6 +42,7 @@ OLDEST_BAR = timedelta(hours=2)
 FAR_PRICE_PCT = Decimal(2)
 """An alert's price further than this from our own spot comes from delayed or foreign data."""
 
+PRACTICE_CLOCK = "practice has the clock of its simulated market: workbench alert test sends one through this door"
 SEE_DEPLOYMENTS = "see: workbench deployments; what was promoted since the start runs from the next workbench up on"
 
 _ACTIONS = {
@@ -123,7 +124,7 @@ def read_alert(body: bytes, desk: AlertDesk, *, now: datetime, link: str = "", k
     fired_at = _fired_at(payload, deployment)
     action = _action(payload)
     _market_open(deployment, desk.calendar, now)
-    _fresh(action, fired_at, now, timedelta(seconds=desk.max_age_s))
+    _fresh(action, fired_at, now, desk)
     price = _price(payload)
     if action not in _EXITS:
         _timely(payload)
@@ -287,22 +288,23 @@ def _market_open(deployment: Deployment, calendar: Calendar, now: datetime) -> N
         )
 
 
-def _fresh(action: AlertAction, fired_at: datetime | None, now: datetime, max_age: timedelta) -> None:
+def _fresh(action: AlertAction, fired_at: datetime | None, now: datetime, desk: AlertDesk) -> None:
     if fired_at is None:
         return
-    age = now - fired_at
+    age, max_age = now - fired_at, timedelta(seconds=desk.max_age_s)
+    in_practice = PRACTICE_CLOCK if desk.mode is Mode.PRACTICE else ""
     if age < -FUTURE:
         raise BadAlert(
             f"the alert is {-age.total_seconds():.0f} s in the future (it is {now.isoformat(timespec='seconds')})",
             field="timestamp",
-            way_out="send {{timenow}}; with {{time}} set alert_time: bar_open in the plan",
+            way_out=in_practice or "send {{timenow}}; with {{time}} set alert_time: bar_open in the plan",
         )
     limit = OLDEST_BAR if action is AlertAction.HOURLY else OLDEST_EXIT if action in _EXITS else max_age
     if age > limit:
         raise BadAlert(
             f"the alert is stale: {age.total_seconds():.0f} s old, at most {limit.total_seconds():.0f} s",
             field="timestamp",
-            way_out=f"it is {now.isoformat(timespec='seconds')}; send {{{{timenow}}}} when it fires",
+            way_out=in_practice or f"it is {now.isoformat(timespec='seconds')}; send {{{{timenow}}}} when it fires",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -248,6 +249,13 @@ def test_a_timestamp_that_is_the_bars_open_counts_from_its_close() -> None:
     deployment = Deployment(name="SCALP_ATM", symbol="NIFTY", plan=plan, webhook_link="link-1")
     body = SIDE | {"timestamp": "2022-06-15T09:58:00+05:30"}
     assert read(body, deployment=deployment).fired_at == datetime(2022, 6, 15, 10, 3, tzinfo=IST)
+
+
+def test_practice_names_its_own_clock_where_paper_asks_for_the_moment_of_firing() -> None:
+    late = NOW + timedelta(seconds=60)
+    keyed = replace(SCALP, key_sha256=hashlib.sha256(b"k").hexdigest())
+    assert "workbench alert test" in refused(SIDE, at=late).way_out
+    assert "{{timenow}}" in refused(SIDE | {"key": "k"}, at=late, mode=Mode.PAPER, deployment=keyed).way_out
 
 
 @pytest.mark.parametrize("at", [NOW.replace(hour=8), NOW.replace(hour=16), NOW + timedelta(days=3)])
