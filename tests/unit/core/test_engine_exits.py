@@ -328,6 +328,21 @@ def test_a_stop_that_was_trailed_is_not_laid_anew_by_a_later_fill() -> None:
     assert stand.position.stop == 130
 
 
+def test_the_best_price_from_before_a_cheaper_fill_still_moves_the_trail() -> None:
+    stand = Stand(scalp(exits=TRAIL, lots=2))
+    stand.alert(A.BULLISH)
+    entry = stand.ticket("E")
+    stand.update(entry, 50, 120)
+    stand.price(CALL, "119.50")
+    stand.wait(60)
+    assert stand.position.stop == 105
+    stand.price(CALL, 117)
+    stand.update(entry, 100, 118)  # told is the average of both parts
+    assert stand.position.stop == 103
+    stand.wait(60)
+    assert stand.position.stop == Decimal("109.50")
+
+
 def test_a_later_fill_moves_the_target_of_a_position_whose_stop_was_trailed() -> None:
     stand = Stand(scalp(exits=replace(TRAIL, target=Distance(points=Decimal(25))), lots=2))
     stand.alert(A.BULLISH)

@@ -200,6 +200,37 @@ def test_i5_at_the_end_of_a_minute_the_stop_stands_where_the_best_told_price_ask
         bench.seconds(30, call=106)
 
 
+def growing() -> Bench:
+    """A position of which half has filled, at 100; the best told price of its first minute is 99."""
+    bench = Bench(CALL)
+    bench.venue.faults = Faults(unknown=0.1)
+    plan = planned(CALL, "40")
+    bench.read(
+        replace(plan, exits=replace(plan.exits, trail=SIX, lock=None, underlying=None)),
+        submitted(CALL),
+        filled(50, 100),
+        StopMoved(position_id=NAME, stop=Decimal(85), at=NOW, initial=True),
+    )
+    bench.seconds(59, call=99)
+    return bench
+
+
+def test_i5_a_part_that_is_booked_as_the_minute_ends_is_judged_a_minute_later() -> None:
+    bench = growing()
+    bench.read(filled(50, 96), StopMoved(position_id=NAME, stop=Decimal(83), at=NOW, initial=True))
+    bench.seconds(60, call=97)
+    with pytest.raises(BrokenPromise, match=r"I5: .* the trail asks for 93 at 99, the stop is 83"):
+        bench.seconds(1, call=97)
+
+
+def test_i5_what_was_told_before_a_cheaper_part_counts_on() -> None:
+    bench = growing()
+    bench.seconds(2, call=97)
+    bench.read(filled(50, 96), StopMoved(position_id=NAME, stop=Decimal(83), at=NOW, initial=True))
+    with pytest.raises(BrokenPromise, match=r"I5: .* the trail asks for 93 at 99, the stop is 83"):
+        bench.seconds(59, call=97)
+
+
 @pytest.mark.parametrize("by", ["trail", "lock"])
 def test_i5_a_stop_that_was_moved_in_time_is_right(by: str) -> None:
     bench = following(SIX if by == "trail" else None, HALF if by == "lock" else None)
@@ -282,3 +313,23 @@ def test_r16_each_part_that_fills_has_its_seconds_to_be_covered() -> None:
     bench.seconds(7, call=106)
     with pytest.raises(BrokenPromise, match=r"R16: .* is protected in part for 8 s"):
         bench.seconds(1, call=106)
+
+
+@pytest.mark.parametrize("sold", [100, 150])
+def test_i5_only_what_is_held_needs_an_order(sold: int) -> None:
+    bench = Bench(CALL)
+    bench.read(planned(CALL, "40"), submitted(CALL), StopMoved(position_id=NAME, stop=Decimal(90), at=NOW))
+    stop = bench.stop(150, "90")
+    bench.seconds(30, call=106)
+    stop.filled, stop.state = sold, OrderState.FILLED
+    bench.seconds(30, call=106)
+
+
+def test_i5_what_is_held_needs_an_order() -> None:
+    bench = Bench(CALL)
+    bench.read(planned(CALL, "40"), submitted(CALL), StopMoved(position_id=NAME, stop=Decimal(90), at=NOW))
+    stop = bench.stop(100, "90")
+    bench.seconds(30, call=106)
+    stop.filled, stop.state = 50, OrderState.CANCELLED
+    with pytest.raises(BrokenPromise, match=r"I5: .* without any order for 10 s in calm weather"):
+        bench.seconds(10, call=106)

@@ -113,10 +113,13 @@ def _chase(turn: Turn, position: Position) -> None:
 
 
 def _trail(turn: Turn, position: Position) -> None:
-    """Move the peak over the minute that has ended, and the stop behind it."""
+    """Move the peak over the minute that has ended, and the stop behind it.
+
+    What was seen is kept: a later part of the entry lays the peak anew at the average, which may lie below it.
+    """
     if (position.plan.exits.trail is None and position.plan.exits.lock is None) or position.peak is None:
         return
-    seen = turn.desk.extremes.pop(position.position_id, None)
+    seen = turn.desk.extremes.get(position.position_id)
     if seen is None:
         return
     peak = exits.better(position.side, position.peak, seen)

@@ -224,7 +224,9 @@ class Promptness:
     def _judge_orders(self, position_id: str, begun: Begun, watched: Watched) -> None:
         """In calm weather an order rests soon after each fill, and for all of it."""
         venue, resting = self.venue, self.venue.resting_exits(position_id)
-        is_bare = not resting and begun.stop is not None and not venue.nobody_bids
+        # Of what was sold twice nothing is left to protect: how soon it is bought back, the judge of pairs says.
+        is_held = venue.held(position_id) > 0
+        is_bare = is_held and not resting and begun.stop is not None and not venue.nobody_bids
         watched.bare = watched.bare + 1 if is_bare else 0
         promise(watched.bare <= BARE_S, "I5", f"{position_id} without any order for {watched.bare} s in calm weather")
         if begun.reason:

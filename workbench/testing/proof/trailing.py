@@ -5,8 +5,8 @@ plan's own numbers, less the step that it may lag. That decision needs prices on
 of the stop on the traded price and of the one on the underlying. And no stop moves further than the best price allows,
 or by less than its step.
 
-A death forgets the prices of its minute. A part of the entry that fills after the stop was moved changes what distances
-count from: of such a position nothing new is demanded.
+A death forgets the prices of its minute. A part of the entry changes what distances count from: before the stop was
+moved, all that was told is judged anew by the next end of a minute; after it, nothing new is demanded of the position.
 
 Invariant: the engine is not asked. Prices are those that were told, fills and stops are the journal's.
 """
@@ -52,9 +52,11 @@ class Track:
     base : Decimal
         What distances count from: the average entry, or the underlying's price at the entry.
     best, fresh, peak : Decimal, optional
-        Best told price ever, since the last end of a minute, and at the last end at which there was a new one.
+        Best told price ever, since the last death, and at the last end of a minute at which there was a new one.
     is_blind : bool
         A death has taken prices: how far the stop may have moved is not known any more.
+    has_grown : bool
+        A part of the entry was booked in this second, maybe after the minute had ended for the engine.
     """
 
     name: str
@@ -69,6 +71,11 @@ class Track:
     fresh: Decimal | None = None
     peak: Decimal | None = None
     is_blind: bool = False
+    has_grown: bool = False
+
+    def grew(self, average: Decimal) -> None:
+        """Count distances from another average: what was told before is judged anew."""
+        self.base, self.peak, self.has_grown = average, None, True
 
     def saw(self, price: Decimal) -> None:
         """Note a price that was told."""
@@ -91,7 +98,7 @@ class Track:
 
     def judge(self) -> bool:
         """Judge at the end of a minute; tell whether something was demanded."""
-        fresh, self.fresh = self.fresh, None
+        fresh = self.fresh
         if fresh is None or self.sign * (fresh - self.base) <= 0:
             return False
         if self.peak is not None and self.sign * (fresh - self.peak) <= 0:
@@ -191,14 +198,16 @@ class TrailJudge:
         if ends_minute and not self.is_new_for:
             self._minute()
         self.is_new_for = max(0, self.is_new_for - 1)
+        for told in self.positions.values():
+            told.traded.has_grown = False
 
     def _minute(self) -> None:
         for told in self.positions.values():
             for track in self._tracks(told):
                 price = self.last.get(track.key)
                 is_passed = price is None or track.stop is None or track.sign * (price - track.stop) <= 0
-                if not told.entered or (is_passed and track.stop is not None):
-                    continue  # it fires, or is chased: what was the best is looked at a minute later
+                if not told.entered or track.has_grown or (is_passed and track.stop is not None):
+                    continue  # it grows, fires, or is chased: what was the best is looked at a minute later
                 self.demands += track.judge()
 
     def _tracks(self, told: _Told) -> tuple[Track, ...]:
@@ -225,7 +234,7 @@ class TrailJudge:
             return
         told.entered += event.quantity
         told.paid += event.price * event.quantity
-        told.traded.base = told.paid / told.entered
+        told.traded.grew(told.paid / told.entered)
 
     def _moved(self, event: StopMoved, *, is_told_again: bool) -> None:
         told = self.positions.get(event.position_id)
