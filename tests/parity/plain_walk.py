@@ -125,6 +125,7 @@ def walk_day(study: Study, market: Market, day: date, bars: pd.DataFrame, rows: 
             in_break = any(start <= moment < end for start, end in session.breaks)
             before = plan.no_entry_before is not None and clock < plan.no_entry_before
             after = plan.no_entry_after is not None and clock >= plan.no_entry_after
+            after = after or (plan.exits.time is not None and clock >= plan.exits.time)
             stale = moment - known > study.interval.delta
             if held is None and edge and open_now and not (blocked or in_break or before or after or stale):
                 held = enter(plan.exits, moment, edge, o, tick)

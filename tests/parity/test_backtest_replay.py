@@ -94,7 +94,7 @@ def test_an_opposite_call_in_the_minute_that_the_clock_calls_out_means_the_same(
     plan = index_as_future(on_opposite=on_opposite, exits=Exits(stop=points("24.2"), time=time(13, 0)))
     study, market = study_of(plan, interval="1m"), market_of(faulty_bars(seed=3))
     first = backtest(study, market)
-    assert first.stats["by_exit_reason"]["time"]["trades"] > 20
+    assert first.stats["by_exit_reason"]["time"]["trades"] > 10
     assert walked(first) == walk(study, market)
     assert first.trades == replay(study, market).trades
 

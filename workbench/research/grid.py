@@ -89,6 +89,8 @@ def read_clock(minutes: Minutes, plan: Plan) -> Clock:
         may_enter &= of_day >= _seconds(plan.no_entry_before)
     if plan.no_entry_after is not None:
         may_enter &= of_day < _seconds(plan.no_entry_after)
+    if plan.leaves_at is not None:
+        may_enter &= of_day < _seconds(plan.leaves_at)
     if plan.exits.time is not None:
         up = of_day >= _seconds(plan.exits.time)
     return Clock(may_enter, ends, np.asarray(up))

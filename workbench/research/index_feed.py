@@ -74,6 +74,10 @@ class IndexFeed:
             price = self.minutes.price(day.last - 1, CLOSE)
             self.run.quote(Quote(day.instrument.key, moment, price, price, price))
 
+    def notes(self) -> tuple[str, ...]:
+        """Say nothing: each fill has a price of its own."""
+        return ()
+
     def _position(self) -> Position | None:
         held = self.run.engine.book.live_positions()
         return held[0] if held else None

@@ -3,6 +3,9 @@
 The underlying travels each minute as pessimistically as `index_feed` has it, in finer steps, and the model prices what
 the engine is subscribed to at each step. A minute in which no order and no target can be met takes four steps.
 
+The options trade on when the index has its last price, since 2026-08-03 for 25 minutes, and the square-off lies there:
+so the clock goes on to the end of their own session, and the model prices them at that last price as time passes.
+
 Invariant: a day is priced from closes that were known before it; a day with too few of them does not trade.
 """
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 STEPS = 6
 """Points on each stretch of a minute in which something may be met."""
 CLOSES_AT_LEAST = 3
+STILL_STEP_S = 2
+"""Pace of the clock behind the last minute while something is under way: that at which the engine chases."""
+AT_REST = frozenset({PositionState.OPEN, PositionState.CARRIED, PositionState.EXPIRING})
 OPEN, HIGH, LOW, CLOSE = range(4)
 
 
@@ -44,6 +50,10 @@ class OptionFeed:
     ----------
     closes : list of (date, float)
         Daily closes of the underlying, oldest first, from before the range on.
+    segment : Segment
+        Where the options trade; its sessions say how long.
+    late_exits : int
+        Positions that were left after the last minute of a day.
     """
 
     run: Run
@@ -52,6 +62,8 @@ class OptionFeed:
     calendar: Calendar
     closes: list[tuple[date, float]]
     deployment: str
+    segment: Segment
+    late_exits: int = 0
     _pricer: OptionPricer | None = None
     _day: date | None = None
     _expiry_at: dict[date, datetime] = field(default_factory=dict)
@@ -69,6 +81,7 @@ class OptionFeed:
             calendar=market.calendar,
             closes=list(zip(days, daily["close"].tolist(), strict=True)),
             deployment=run.engine.config.deployments[0].name,
+            segment=market.contracts.underlying(study.symbol).derivatives or Segment.NSE_FNO,
         )
         run.venue.chain = feed.chain
         return feed
@@ -119,19 +132,39 @@ class OptionFeed:
         self.run.venue.let_quotes_go_stale()
 
     def end(self, day: TradingDay) -> None:
-        """Leave at the last price what the bars left no time for."""
+        """Go on to the end of the options' session at the index's last price, then settle what has expired."""
         pricer = self._pricer
         if pricer is None:
             return
-        moment = self.minutes.closing_moment(day)
+        session = self.calendar.session(self.segment, day.session.date) or day.session
         spot = float(self.minutes.price(day.last - 1, CLOSE))
-        for attempt in range(8):
-            now = moment + timedelta(seconds=2 * attempt)
+        now = self.minutes.moment(day.last - 1) + timedelta(minutes=1)
+        known = len(self.run.trades)
+        while self.run.is_busy and now < session.close:
+            if session.contains(now):
+                self._still_minute(pricer, spot, now)
+            now += timedelta(minutes=1)
+        self.late_exits += len(self.run.trades) - known
+        if self.run.is_busy:
             self._settle(now, spot)
             self.run.beat(now)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say how many exits had no price of the index of their own."""
+        if not self.late_exits:
+            return ()
+        what = "1 exit is" if self.late_exits == 1 else f"{self.late_exits} exits are"
+        return (f"{what} after the index's last minute of the day and priced by the model at its last price",)
+
+    def _still_minute(self, pricer: OptionPricer, spot: float, opened: datetime) -> None:
+        """Tell a minute in which the index stands still: once, or step by step while something is under way."""
+        for after in range(0, 60, STILL_STEP_S):
+            now = opened + timedelta(seconds=after)
+            self.run.beat(now)
             self._quote_in_play(pricer, spot, now)
-            if not self.run.is_busy:
-                return
+            if not self.run.engine.is_entering and all(item.state in AT_REST for item in self._live()):
+                break
+        self.run.venue.let_quotes_go_stale()
 
     def _settle(self, now: datetime, spot: float) -> None:
         """Tell the price at which what expires today is settled: the last one of the index."""

@@ -60,7 +60,11 @@ class Feed(Protocol):
         ...
 
     def end(self, day: TradingDay) -> None:
-        """Tell the end of the session."""
+        """Tell what comes after the last minute, to the end of the traded session."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what a reader of the result should know about its prices."""
         ...
 
 
@@ -104,7 +108,7 @@ def replay(
         minutes=len(minutes),
         days=days,
         elapsed_s=time.perf_counter() - began,
-        notes=calls.notes,
+        notes=(*calls.notes, *feed.notes()),
         refused=dict(run.refused),
         decisions=tuple(run.decisions),
     )
