@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from workbench.live.edges import DayReporter
     from workbench.storage.journal import SqliteJournal
 
+DAYS_NAMED = 10
+"""So many of the days that are stored are named to who asks for one that is not."""
+
 
 def daily(data: Path, day: dt.date, client: EngineClient) -> dict[str, Any]:
     """Export a day and render its report.
@@ -53,7 +56,6 @@ def export(data: Path, day: dt.date, to: Path | None, client: EngineClient) -> d
 def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
     """Write the day export from the journal on disk; the engine must be down."""
     from workbench.storage.journal import SqliteJournal
-    from workbench.storage.journal_archive import archives
 
     # The journal of each mode is a file of its own; where a day stands in several, money comes before its rehearsals.
     for mode in (Mode.LIVE, Mode.PAPER, Mode.PRACTICE):
@@ -62,8 +64,7 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
             continue
         journal = SqliteJournal(path)
         try:
-            put_away = [name for old in archives(path) for name, days in old.days.items() if day in days]
-            accounts = put_away + [name for name in journal.accounts() if day in journal.days(name)]
+            accounts = stored_days(journal).get(day)
             if accounts:
                 return dict(exporter(data, journal, accounts[-1])(day))
         finally:
@@ -71,28 +72,51 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
     raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
 
 
+def stored_days(journal: SqliteJournal) -> dict[dt.date, list[str]]:
+    """Give the days of a journal and of what was put away of it, ascending, with the accounts that traded them."""
+    from workbench.storage.journal_archive import archives
+
+    found: dict[dt.date, list[str]] = {}
+    for old in archives(journal.path):
+        for name, days in old.days.items():
+            for day in days:
+                found.setdefault(day, []).append(name)
+    for name in journal.accounts():
+        for day in journal.days(name):
+            found.setdefault(day, []).append(name)
+    return dict(sorted(found.items()))
+
+
 def exporter(
     data: Path, journal: SqliteJournal, account_id: str, facts: Callable[[], Mapping[str, Any]] = dict
 ) -> DayReporter:
     """Give the function that exports a day of an account: journal and tape in, report folder out.
 
-    `facts` are asked at each export, for the market's are another day's each day; those of another one are left out.
+    A day that the account did not trade is another's of the same journal: each market that is practised on has its own.
+    `facts` are asked at each export, for the market's are another day's each day; those of another day or account are
+    left out.
     """
     from workbench.storage.export import export_day
     from workbench.storage.journal_archive import read_archived
     from workbench.storage.tape import read_tape, tape_path
 
     def export(day: dt.date) -> dict[str, Any]:
-        entries = journal.read_day(account_id, day) or read_archived(journal.path, account_id, day)
+        account = account_id
+        entries = journal.read_day(account, day) or read_archived(journal.path, account, day)
         if not entries:
-            raise BadInput(f"account {account_id} has no entries of {day}")
-        tape = tape_path(data / "tape", account_id, day)
+            days = stored_days(journal)
+            if day not in days:
+                latest = ", ".join(str(each) for each in list(days)[-DAYS_NAMED:]) or "none"
+                raise BadInput(f"{journal.path.name} has no entries of {day}; the latest days that it has: {latest}")
+            account = days[day][-1]
+            entries = journal.read_day(account, day) or read_archived(journal.path, account, day)
+        tape = tape_path(data / "tape", account, day)
         done = export_day(
             data / "reports",
             entries,
             charges=charge_table(),
             tape=read_tape(tape) if tape.is_file() else (),
-            facts=_facts_on(day, facts()),
+            facts=_facts_on(day, facts()) if account == account_id else {},
             closes_at=_close_of(day),
         )
         return {"folder": str(done.folder), "day": day.isoformat(), "trades": done.trades, "net": str(done.net)}

@@ -16,6 +16,7 @@ from tests.unit.storage.test_journal import write
 from workbench.bootstrap.practice import PracticeVenue
 from workbench.bootstrap.reporting import exporter
 from workbench.config import Config
+from workbench.core.errors import BadInput
 from workbench.storage.journal import SqliteJournal
 
 
@@ -35,6 +36,19 @@ def test_an_export_has_the_facts_of_its_own_day_and_never_those_of_another(tmp_p
         told["market"] = {"date": (DAY + timedelta(days=1)).isoformat(), "seed": 7}
         export(DAY)
         assert facts_in(tmp_path) == {"mode": "practice", "market": {}}
+    finally:
+        journal.close()
+
+
+def test_a_day_of_another_account_is_exported_and_one_that_is_not_stored_names_those_that_are(tmp_path: Path) -> None:
+    write(tmp_path / "journal.db", [opened(), *a_trade()])
+    journal = SqliteJournal(tmp_path / "journal.db")
+    export = exporter(tmp_path, journal, "practice-another-market", lambda: {"account": "practice-another-market"})
+    try:
+        assert export(DAY)["trades"] == 1
+        assert facts_in(tmp_path) == {}
+        with pytest.raises(BadInput, match=f"no entries of .*latest days that it has: {DAY}"):
+            export(DAY + timedelta(days=1))
     finally:
         journal.close()
 
