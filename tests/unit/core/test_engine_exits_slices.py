@@ -94,7 +94,7 @@ def test_r19_slicing_stops_at_the_first_that_is_not_taken(outcome: Outcome) -> N
     stand.answer(stand.ticket("E"), outcome, reason="x")
     stand.wait(3)
     assert len(stand.tickets("E")) == 2
-    assert stand.fates("a") == ["entered", "entered"]
+    assert stand.fates("a") == ["entered", "cut_short"]
     assert "1 of 3 orders taken" in stand.book.decisions[-1].reason
 
 
@@ -103,7 +103,7 @@ def test_r19_of_an_entry_whose_first_order_is_refused_nothing_is_sent() -> None:
     stand.answer(stand.ticket("E"), Outcome.REJECTED, reason="margin")
     stand.wait(2)
     assert len(stand.tickets("E")) == 1
-    assert stand.fates("a") == ["entered", "entered"]
+    assert stand.fates("a") == ["entered", "cut_short"]
     assert "0 of 3 orders taken: an order is rejected: margin" in stand.book.decisions[-1].reason
     assert stand.position.state is PositionState.FAILED
 

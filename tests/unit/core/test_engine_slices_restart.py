@@ -26,7 +26,7 @@ def test_r19_what_was_not_sent_when_the_process_died_has_its_reason_and_is_not_s
     stand.wait(3)
     stand.snapshot(*(stand.row(each, each.quantity, 120) for each in (first, second)), held={CALL: 3600})
     assert stand.tickets("E") == []
-    assert stand.fates("a") == ["entered", "entered"]
+    assert stand.fates("a") == ["entered", "cut_short"]
     last = stand.book.decisions[-1]
     assert (last.subject, last.reason.split(":")[0]) == ("a", "1400 units of it were not sent")
     assert "the process ended" in last.reason
@@ -56,7 +56,7 @@ def test_r19_a_second_death_does_not_say_it_again() -> None:
     take(stand)
     reborn(stand)
     reborn(stand)
-    assert stand.fates("a") == ["entered", "entered"]
+    assert stand.fates("a") == ["entered", "cut_short"]
     assert notices(stand) == []
 
 
@@ -78,7 +78,7 @@ def test_r19_what_was_not_sent_on_the_day_before_has_its_reason_on_the_next(died
         stand.engine = fresh
     stand.now = at("08:30:00", DAY + timedelta(days=1))
     stand.tell(DayBegan(day=stand.now.date()))
-    assert stand.fates("a") == ["entered", "entered"]
+    assert stand.fates("a") == ["entered", "cut_short"]
     assert stand.book.decisions[-1].reason == "1400 units of it were not sent: the day is over"
     assert stand.book.unsent == {}
     assert stand.reborn() == stand.book

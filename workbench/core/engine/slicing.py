@@ -72,7 +72,7 @@ def answered(turn: Turn, order: Order, *, taken: bool, why: str) -> None:
     reason = reason or "nobody quotes it"
     text = f"{slicing.sent - (not taken)} of {slicing.sent + len(slicing.left)} orders taken: {reason}"
     wish = slicing.wish
-    turn.decide(wish.subject, wish.deployment.name, "entered", text, direction=wish.direction)
+    turn.decide(wish.subject, wish.deployment.name, "cut_short", text, direction=wish.direction)
     turn.tell(Level.WARNING, f"entry of {slicing.instrument.name}: {text}")
 
 
@@ -80,7 +80,7 @@ def give_up(turn: Turn, unsent: Iterable[PositionPlanned], why: str) -> None:
     """Say of entries that were begun what of them is not sent any more: whoever would have sent it is gone."""
     for last in unsent:
         text = f"{last.unsent} units of it were not sent: {why}"
-        turn.decide(last.subject, last.deployment, "entered", text, direction=last.direction)
+        turn.decide(last.subject, last.deployment, "cut_short", text, direction=last.direction)
         turn.tell(Level.WARNING, f"entry of {last.instrument.name}: {text}")
 
 

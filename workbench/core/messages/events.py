@@ -34,7 +34,8 @@ class DecisionMade:
     """One line why a signal or an alert traded or not.
 
     `subject` is the alert id or `signal:<deployment>:<bar time>`; `fate` a word ("entered", "denied", "exited",
-    "nothing_to_exit", "ignored", "reversed", "refused"); `gate` the gate's name where one denied.
+    "nothing_to_exit", "ignored", "reversed", "refused", and "cut_short" for an entry whose later orders are not sent);
+    `gate` the gate's name where one denied.
     """
 
     subject: str
