@@ -5,17 +5,14 @@ Invariant: nothing of it happens while an engine runs on the data folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from workbench.bootstrap.venues import journal_name
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput, WorkbenchError
-from workbench.storage.backup import ENGINE_LOCK
+from workbench.storage.backup import engine_down
 from workbench.storage.journal_archive import archives, put_away, put_back, stem_of
 
 WORTH_BYTES = 2 * 1024 * 1024
@@ -32,14 +29,14 @@ WORTH_DAYS = 10
 
 def archive(data: Path, *, worth: int = 1) -> dict[str, Any]:
     """Put away what is old in every journal, where it is at least `worth` days."""
-    with _engine_down(data):
+    with engine_down(data, "old days of its journal are moved"):
         return {path.name: _done(path, mode, worth) for mode, path in _journals(data)}
 
 
 def put_back_file(data: Path, file: Path) -> dict[str, Any]:
     """Put an archive's days back into their journal."""
     path = data / "journal" / f"{stem_of(file)}.db"
-    with _engine_down(data):
+    with engine_down(data, "old days of its journal are moved"):
         done = put_back(path, file)
     return {"journal": path.name, "entries": done.entries, "first": done.first_seq, "last": done.last_seq}
 
@@ -105,18 +102,3 @@ def _done(path: Path, mode: Mode, worth: int) -> dict[str, Any]:
 def _journals(data: Path) -> list[tuple[Mode, Path]]:
     found = ((mode, data / "journal" / journal_name(mode)) for mode in Mode)
     return [(mode, path) for mode, path in found if path.is_file()]
-
-
-@contextmanager
-def _engine_down(data: Path) -> Iterator[None]:
-    folder = data / "journal"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(str(folder / ENGINE_LOCK))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BadInput(f"an engine runs on {data}; stop it before old days of its journal are moved") from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -109,15 +110,28 @@ def restore_backup(data: Path, backup: Path, now: datetime) -> Restored:
     """
     if not backup.is_file():
         raise BadInput(f"there is no backup {backup}; workbench backup writes one")
+    with engine_down(data, "its journal is replaced"):
+        return _put_in_place(data / "journal", backup, now)
+
+
+@contextmanager
+def engine_down(data: Path, what: str) -> Iterator[None]:
+    """Keep engines away from a data folder for a while.
+
+    Raises
+    ------
+    BadInput
+        One runs on it; `what` says before what it has to be stopped.
+    """
     folder = data / "journal"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(str(folder / ENGINE_LOCK))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise BadInput(f"an engine runs on {data}; stop it before its journal is replaced") from None
+        raise BadInput(f"an engine runs on {data}; stop it before {what}") from None
     try:
-        return _put_in_place(folder, backup, now)
+        yield
     finally:
         lock.release()
 
