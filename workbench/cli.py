@@ -119,7 +119,7 @@ def _strategy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", default="5m")
     _range(parser)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the strategy")
-    parser.add_argument("--plan", help="name or file of a plan; none: the index as a future, by signals only")
+    parser.add_argument("--plan", help="plan by name, by deployment or file; none: the index as a future, by signals")
     _json(parser)
 
 
@@ -136,7 +136,7 @@ def _research(commands: Commands) -> None:
     promote.add_argument("--symbol", default="NIFTY")
     promote.add_argument("--interval", default="5m")
     promote.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    promote.add_argument("--plan", default="atm_option", help="a plan by name, or a YAML or JSON file")
+    promote.add_argument("--plan", default="atm_option", help="a plan by name, by deployment, or a YAML or JSON file")
     promote.add_argument("--account", default="practice", choices=("practice", "paper", "live"))
     _range(promote)
     _json(promote)

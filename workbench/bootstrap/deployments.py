@@ -126,15 +126,24 @@ def new_link(name: str) -> str:
     return f"{name.lower()}-{secrets.token_urlsafe(9)}"
 
 
-def read_plan(name_or_file: str | None) -> Plan:
-    """Give a plan by name or from a YAML or JSON file; None is the index as a future, by signals only."""
+def read_plan(name_or_file: str | None, data: Path) -> Plan:
+    """Give a plan by name, by the name of a deployment, or from a file; None is the index as a future, by signals only.
+
+    Raises
+    ------
+    BadInput
+        No such plan, or a file that calls a plan of its own by the name of one that comes with the workbench.
+    """
     if name_or_file is None:
         return NAMED_PLANS["index_as_future"]
     if name_or_file in NAMED_PLANS:
         return NAMED_PLANS[name_or_file]
     path = Path(name_or_file)
     if not path.suffix:
-        raise UnknownName("plan", name_or_file, NAMED_PLANS)
+        traded = {item.name: item.plan for item in load_all(data)}
+        if name_or_file not in traded:
+            raise UnknownName("plan", name_or_file, {*NAMED_PLANS, *traded})
+        return traded[name_or_file]
     if not path.is_file():
         raise BadInput(f"plan file {path} does not exist; give a file or one of {', '.join(sorted(NAMED_PLANS))}")
     import yaml
@@ -145,7 +154,14 @@ def read_plan(name_or_file: str | None) -> Plan:
         raise BadInput(f"{path} is not YAML: {error}") from None
     if not isinstance(body, Mapping):
         raise BadInput(f"{path}: expected keys of a plan, such as 'contract: option'")
-    return plan_from_mapping({"name": path.stem, **body})
+    plan = plan_from_mapping({"name": path.stem, **body})
+    if _borrows_a_name(plan):
+        raise BadInput(f"{path}: plan {plan.name!r} comes with the workbench and is another; give yours a name")
+    return plan
+
+
+def _borrows_a_name(plan: Plan) -> bool:
+    return plan != NAMED_PLANS.get(plan.name, plan)
 
 
 def limited(chosen: Sequence[Deployment], data: Path, risk: RiskSection) -> tuple[Deployment, ...]:
@@ -173,7 +189,7 @@ def ensure_practice(data: Path, settings: StrategySection) -> None:
         The section `strategy` of ``workbench.yaml``.
     """
     existing = {item.name for item in load_all(data)}
-    built = strategies.build(settings.name, settings.parameters)
+    built, name = strategies.build(settings.name, settings.parameters), f"{settings.name}_atm".upper()
     exits = Exits(stop=Distance(points=settings.stop_points), target=Distance(points=settings.target_points))
     wanted = (
         Deployment(
@@ -184,11 +200,11 @@ def ensure_practice(data: Path, settings: StrategySection) -> None:
             webhook_link=new_link("SCALP_ATM"),
         ),
         Deployment(
-            name=f"{settings.name}_atm".upper(),
+            name=name,
             symbol=settings.symbol,
             strategy=settings.name,
             parameters=dict(built.parameters()),
-            plan=replace(NAMED_PLANS["atm_option"], exits=exits, lots=settings.lots),
+            plan=replace(NAMED_PLANS["atm_option"], name=name, exits=exits, lots=settings.lots),
             interval=settings.interval,
             webhook_link=new_link(settings.name),
             strategy_hash=strategies.code_hash(type(built)),
@@ -218,6 +234,9 @@ def _read(path: Path) -> Deployment:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         plan = plan_from_mapping(body.pop("plan"))
+        if _borrows_a_name(plan):
+            # What is replayed under a name is what trades under it: a changed plan goes by its deployment's.
+            plan = replace(plan, name=body["name"])
         return Deployment(plan=plan, **body)
     except (ValueError, TypeError, KeyError) as error:
         raise CorruptData(f"{path} does not read as a deployment ({error}); promote it again") from error

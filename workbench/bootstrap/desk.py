@@ -112,12 +112,12 @@ class Desk:
         end: str | None = None,
         plan: Plan | str | None = None,
     ) -> Study:
-        """Say what is to be studied: a strategy on stored bars, traded by a plan (by name, by file or as it is)."""
+        """Say what is studied: a strategy on stored bars, and its plan (by name, deployment or file, or as it is)."""
         from workbench.bootstrap.deployments import read_plan
         from workbench.research.market import Study
 
         first, last = _days(start, end)
-        chosen = plan if isinstance(plan, Plan) else read_plan(plan)
+        chosen = plan if isinstance(plan, Plan) else read_plan(plan, self.data)
         length = Interval.parse(interval)
         return Study(strategy=strategy, symbol=symbol, interval=length, start=first, end=last, plan=chosen)
 
@@ -194,7 +194,7 @@ class Desk:
         """
         from workbench.bootstrap import deployments as promoted
 
-        chosen = plan if isinstance(plan, Plan) else promoted.read_plan(plan)
+        chosen = plan if isinstance(plan, Plan) else promoted.read_plan(plan, self.data)
         length = str(Interval.parse(interval))
         deployment = Deployment(name=name, symbol=symbol.upper(), plan=chosen, account=account, interval=length)
         promoted.refuse_alert_driven(self.data, deployment, contract_table())

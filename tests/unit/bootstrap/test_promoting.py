@@ -10,6 +10,7 @@ import pytest
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.desk import Desk
 from workbench.cli import main
+from workbench.config import StrategySection
 from workbench.core.errors import BadInput, UnknownName
 from workbench.core.leg_rules import LegRight
 from workbench.core.plan import (
@@ -123,3 +124,28 @@ def test_a_super_order_of_a_strategy_is_studied_as_the_two_orders_that_a_replay_
     wished = study(super_order)
     assert playable(wished).plan == replace(super_order, protection=ProtectionRule.STOP_AND_TARGET)
     assert playable(study()) == study()
+
+
+def test_what_is_replayed_under_the_shipped_deployments_plan_is_what_trades_under_it(data: Path) -> None:
+    promoted.ensure_practice(data, StrategySection())
+    shipped = promoted.load(data, "EMA_CROSS_ATM")
+    desk = Desk(data)
+    studied = desk.study(desk.strategy("ema_cross"), plan=shipped.plan.name)
+    assert (shipped.plan.name, studied.plan) == ("EMA_CROSS_ATM", shipped.plan)
+    assert studied.plan != NAMED_PLANS["atm_option"]
+
+
+def test_a_stored_plan_with_other_exits_than_its_name_says_goes_by_its_deployments(data: Path) -> None:
+    changed = replace(NAMED_PLANS["atm_option"], exits=STOP)
+    made = Desk(data).promote_alerts("OLDER", symbol="NIFTY", plan=changed)
+    assert made.plan.name == "atm_option"
+    assert promoted.load(data, "OLDER").plan == replace(changed, name="OLDER")
+
+
+def test_a_plan_file_may_not_call_itself_as_a_shipped_plan_does(data: Path) -> None:
+    file = data / "atm_option.yaml"
+    file.write_text("contract: option\nexits: {stop: 30%}\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="'atm_option' comes with the workbench and is another; give yours a name"):
+        promoted.read_plan(str(file), data)
+    with pytest.raises(UnknownName, match="did you mean 'atm_option'"):
+        promoted.read_plan("atm_optio", data)
