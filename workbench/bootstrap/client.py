@@ -66,7 +66,19 @@ class EngineClient:
             with self._opener.open(request, timeout=self._timeout_s) as reply:
                 return json.loads(reply.read())
         except urllib.error.HTTPError as error:
-            text = error.read().decode("utf-8", "replace")
-            raise BadInput(f"the engine refused {request.selector}: HTTP {error.code} {text}") from None
+            raise BadInput(f"the engine refused: {_in_words(error.code, error.read())}") from None
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             raise EngineNotRunning(f"no engine answers at {self.url} ({error}); start it with: workbench up") from None
+
+
+def _in_words(code: int, body: bytes) -> str:
+    """Say a refusal as a person reads it: what, where, and the way out where the engine tells one."""
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not told.get("error"):
+        return f"HTTP {code} {body.decode('utf-8', 'replace')}"
+    what, where, way_out = (str(told.get(key) or "") for key in ("error", "field", "way_out"))
+    at = f" (field {where})" if where and where not in what else ""
+    return f"{what}{at}" + (f"; {way_out}" if way_out else "")

@@ -141,7 +141,7 @@ def _reading(system: LiveSystem) -> APIRouter:
     async def position(position_id: str) -> dict[str, Any]:
         found = system.runner.engine.book.positions.get(position_id)
         if found is None:
-            raise HTTPException(404, f"no position {position_id[:40]!r} today; see GET /live/positions")
+            raise HTTPException(404, f"no position {position_id[:40]!r} today; see: workbench positions")
         return views.position_view(system, found)
 
     @router.get("/api/stays")
@@ -227,7 +227,7 @@ def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
         given = body or OrderBody()
         held = system.runner.engine.book.positions.get(position_id)
         if held is None or not held.is_live:
-            raise HTTPException(404, f"no open position {position_id[:40]!r}; see GET /live/positions")
+            raise HTTPException(404, f"no open position {position_id[:40]!r}; see: workbench positions")
         order = OperatorOrdered(command=Operator.CLOSE, target=position_id, reason=given.reason, who=given.who)
         return await _order(system, order)
 
@@ -314,7 +314,7 @@ async def _settle(system: LiveSystem, body: SettlementBody) -> dict[str, Any]:
     settled = [item.position_id for item in decision.events if isinstance(item, PositionSettled)]
     if not settled:
         reason = f"nothing of {body.symbol} {body.expiry} is left to expire"
-        raise HTTPException(409, f"{reason}; see GET /live/positions")
+        raise HTTPException(409, f"{reason}; see: workbench positions")
     return {"status": "done", "settled": settled}
 
 

@@ -62,7 +62,7 @@ def kill_routes(system: LiveSystem) -> APIRouter:
 
     def kill() -> KillRun:
         if system.kill is None:
-            raise HTTPException(409, "this engine has no kill switch; POST /api/flatten leaves everything")
+            raise HTTPException(409, "this engine has no kill switch; workbench flatten leaves everything")
         return system.kill
 
     @router.get("/api/kill")
