@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,18 +59,25 @@ def export_from_journal(data: Path, day: dt.date) -> dict[str, Any]:
     from workbench.storage.journal import SqliteJournal
 
     # The journal of each mode is a file of its own; where a day stands in several, money comes before its rehearsals.
+    known: set[dt.date] = set()
     for mode in (Mode.LIVE, Mode.PAPER, Mode.PRACTICE):
         path = data / "journal" / journal_name(mode)
         if mode is not Mode.PRACTICE and not path.is_file():
             continue
         journal = SqliteJournal(path)
         try:
-            accounts = stored_days(journal).get(day)
-            if accounts:
-                return dict(exporter(data, journal, accounts[-1])(day))
+            days = stored_days(journal)
+            if day in days:
+                return dict(exporter(data, journal, days[day][-1])(day))
+            known.update(days)
         finally:
             journal.close()
-    raise BadInput(f"the journal has no entries of {day}; see `workbench doctor` for what is stored")
+    raise BadInput(_not_stored("the journal", day, known))
+
+
+def _not_stored(where: str, day: dt.date, known: Iterable[dt.date]) -> str:
+    latest = ", ".join(str(each) for each in sorted(known)[-DAYS_NAMED:]) or "none"
+    return f"{where} has no entries of {day}; the latest days that it has: {latest}"
 
 
 def stored_days(journal: SqliteJournal) -> dict[dt.date, list[str]]:
@@ -94,7 +102,7 @@ def exporter(
 
     A day that the account did not trade is another's of the same journal: each market that is practised on has its own.
     `facts` are asked at each export, for the market's are another day's each day; those of another day or account are
-    left out.
+    left out. Where nobody tells them any more, those of the day's earlier export stand.
     """
     from workbench.storage.export import export_day
     from workbench.storage.journal_archive import read_archived
@@ -106,8 +114,7 @@ def exporter(
         if not entries:
             days = stored_days(journal)
             if day not in days:
-                latest = ", ".join(str(each) for each in list(days)[-DAYS_NAMED:]) or "none"
-                raise BadInput(f"{journal.path.name} has no entries of {day}; the latest days that it has: {latest}")
+                raise BadInput(_not_stored(journal.path.name, day, days))
             account = days[day][-1]
             entries = journal.read_day(account, day) or read_archived(journal.path, account, day)
         tape = tape_path(data / "tape", account, day)
@@ -116,7 +123,7 @@ def exporter(
             entries,
             charges=charge_table(),
             tape=read_tape(tape) if tape.is_file() else (),
-            facts=_facts_on(day, facts()) if account == account_id else {},
+            facts=_facts_of(data / "reports", day, account, facts() if account == account_id else {}),
             closes_at=_close_of(day),
         )
         return {"folder": str(done.folder), "day": day.isoformat(), "trades": done.trades, "net": str(done.net)}
@@ -127,6 +134,18 @@ def exporter(
 def _close_of(day: dt.date) -> dt.datetime | None:
     session = calendar().session(Segment.NSE_FNO, day) if calendar().knows(Segment.NSE_FNO, day) else None
     return session.close if session is not None else None
+
+
+def _facts_of(reports: Path, day: dt.date, account: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the facts of a day: what is told of it now, or what the engine that traded it wrote with it."""
+    if told:
+        return _facts_on(day, told)
+    path = reports / day.isoformat() / "day.json"
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        return dict(written["facts"]) if written["account"] == account else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # no export yet, or none that can be read: this one takes its place
 
 
 def _facts_on(day: dt.date, facts: Mapping[str, Any]) -> Mapping[str, Any]:

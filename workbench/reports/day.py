@@ -25,6 +25,8 @@ from workbench.reports.markup import Cell, Html, facts, money, note, number, rup
 
 SCHEMA = 1
 Row = Mapping[str, Any]
+_LEAVING = ("stop", "exit", "target")
+"""Kinds of orders that leave a position; an order keeps its kind though it is moved for another reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,9 @@ class Day:
     def slippage(self) -> Html:
         """Fills against the price that was expected when the order left."""
         columns = ("time", "order", "instrument", "side", "units", "expected", "filled", "slippage", "bps", "effect")
-        shown = table(columns, (_fill(row) for row in self.fill_rows), empty="No fills.")
+        words = self._words_of_exits()
+        rows = (_fill(row, words.get(str(row["correlation_id"]), "")) for row in self.fill_rows)
+        shown = table(columns, rows, empty="No fills.")
         if not self.fill_rows:
             return shown
         total = _amount(self.totals["slippage"])
@@ -210,6 +214,22 @@ class Day:
         rows = [(name, str(value)) for name, value in _flat(self.facts)]
         return facts(rows) if rows else note("The export names no facts of the day.")
 
+    def _words_of_exits(self) -> dict[str, str]:
+        """Say by order why it left: the stop at the broker is moved to leave at a target or by a signal as well.
+
+        Where several orders left one position, which had its reason is not told; each is then called by its kind.
+        """
+        reasons = {str(row["position_id"]): str(row["reason"]).replace("_", " ") for row in self.trade_rows}
+        left: dict[str, set[str]] = {}
+        for row in self.fill_rows:
+            if row["purpose"] in _LEAVING:
+                left.setdefault(str(row["position_id"]), set()).add(str(row["correlation_id"]))
+        return {
+            order: reasons[position] if position in reasons and len(orders) == 1 else ""
+            for position, orders in left.items()
+            for order in orders
+        }
+
     def _limit(self, name: str) -> Decimal | None:
         limits = self.facts.get("limits")
         value = limits.get(name) if isinstance(limits, Mapping) else None
@@ -243,13 +263,13 @@ def _trade(row: Row) -> list[Cell | str]:
     ]
 
 
-def _fill(row: Row) -> list[Cell | str]:
+def _fill(row: Row, word: str) -> list[Cell | str]:
     slip, expected = row["slippage"], _amount(row["reference_price"])
     known = slip is not None and expected > 0
     bps = _amount(slip) / expected * 10_000 if known else None
     return [
         _clock(row["time"]),
-        str(row["purpose"]),
+        word or (f"{row['purpose']} order" if row["purpose"] in _LEAVING else str(row["purpose"])),
         str(row["instrument"]),
         str(row["side"]),
         number(row["quantity"]),

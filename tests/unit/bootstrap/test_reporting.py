@@ -14,8 +14,10 @@ import pytest
 from tests.unit.storage.builders import DAY, a_trade, opened
 from tests.unit.storage.test_journal import write
 from workbench.bootstrap.practice import PracticeVenue
-from workbench.bootstrap.reporting import exporter
+from workbench.bootstrap.reporting import export_from_journal, exporter
+from workbench.bootstrap.venues import journal_name
 from workbench.config import Config
+from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput
 from workbench.storage.journal import SqliteJournal
 
@@ -51,6 +53,29 @@ def test_a_day_of_another_account_is_exported_and_one_that_is_not_stored_names_t
             export(DAY + timedelta(days=1))
     finally:
         journal.close()
+
+
+def test_an_export_without_the_engine_keeps_the_limits_that_the_engine_wrote_with_the_day(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    path = tmp_path / "journal" / journal_name(Mode.PRACTICE)
+    write(path, [opened(), *a_trade()])
+    told = {"mode": "practice", "limits": {"max_daily_loss": "10000"}}
+    journal = SqliteJournal(path)
+    try:
+        exporter(tmp_path, journal, "practice", lambda: told)(DAY)
+    finally:
+        journal.close()
+    for _ in range(2):
+        export_from_journal(tmp_path, DAY)
+        assert facts_in(tmp_path) == told
+    with pytest.raises(BadInput, match=f"no entries of .*latest days that it has: {DAY}"):
+        export_from_journal(tmp_path, DAY + timedelta(days=1))
+    file = tmp_path / "reports" / DAY.isoformat() / "day.json"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('"account": "practice"', '"account": "another"'), encoding="utf-8"
+    )
+    export_from_journal(tmp_path, DAY)
+    assert facts_in(tmp_path) == {}
 
 
 def test_a_practice_venue_takes_the_facts_of_each_day_with_its_contracts(

@@ -85,6 +85,25 @@ def test_a_fill_without_an_expected_price_is_unknown_and_not_zero(folder: Path) 
     assert "1 fills had no expected price" in text
 
 
+def test_an_order_that_left_is_called_as_its_trade_says_why_and_not_by_its_kind(folder: Path) -> None:
+    body = json.loads((folder / "day.json").read_text(encoding="utf-8"))
+    fills = [row | {"purpose": "stop"} if row["purpose"] != "entry" else row for row in body["fills"]]
+    trades = [
+        row | {"reason": reason} for row, reason in zip(body["trades"], ("target", "opposite_signal"), strict=True)
+    ]
+    text = edited(folder, fills=fills, trades=trades).slippage().text
+    assert "<td>entry</td>" in text
+    assert "<td>target</td>" in text
+    assert "<td>opposite signal</td>" in text
+    assert "stop" not in text
+    # Two orders left the first position: which of them met the target is not told.
+    twice = [*fills, fills[1] | {"correlation_id": "another", "purpose": "exit"}]
+    text = edited(folder, fills=twice, trades=trades).slippage().text
+    assert "<td>stop order</td>" in text
+    assert "<td>exit order</td>" in text
+    assert "<td>target</td>" not in text
+
+
 def test_risk_use_names_the_share_of_each_limit(folder: Path) -> None:
     equity = [
         {"time": "2022-06-15T10:00:00+05:30", "realised": "0", "open": "500", "equity": "500"},
