@@ -113,3 +113,30 @@ def test_folders_without_results_are_refused_in_words_and_not_summed_up(
     assert f"no results in {tmp_path / 'nope'}" in told.err
     assert told.out == ""
     assert not (tmp_path / "nope").exists()
+
+
+def test_a_folder_whose_lines_are_no_results_is_not_a_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "seeds.jsonl").write_text("cut\n", encoding="utf-8")
+    assert command.main(["--merge", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert (told.out, "no result that can be read" in told.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--seeds", "-3"], "--seeds -3: give 0 or more"),
+        (["--kills", "-1"], "--kills -1: give 0 or more"),
+        (["--same-day", "-2"], "--same-day -2: give 0 or more"),
+        (["--seeds", "0"], "neither a seed nor a kill is asked for"),
+        (["--planted", "no_stopp"], "unknown bug 'no_stopp'; did you mean"),
+        (["--seed", "1", "--plant", "nosuchbug"], "unknown bug 'nosuchbug'"),
+    ],
+)
+def test_what_would_prove_nothing_is_refused(
+    ran: Told, capsys: pytest.CaptureFixture[str], asked: list[str], said: str
+) -> None:
+    assert command.main(asked) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert (told.out, ran) == ("", [])

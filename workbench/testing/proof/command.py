@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.core.errors import UnknownName
 from workbench.testing.proof.results import Progress, SeedResult, summary
 from workbench.testing.proof.run import run_seed
 
@@ -24,6 +25,9 @@ KILLS_OF_ONE_CRASH_DAY = 15
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and give the exit code."""
     args = _parser().parse_args(argv)
+    if wrong := _refused(args):
+        sys.stderr.write(f"workbench prove: {wrong}\n")
+        return 2
     if args.plant:
         from workbench.testing.proof.planted.catalogue import plant
 
@@ -57,6 +61,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _refused(args: argparse.Namespace) -> str:
+    """Say why nothing would be proved, or "": a proof of nothing reads as one without failures."""
+    for name in ("seeds", "kills", "same_day"):
+        if (getattr(args, name) or 0) < 0:
+            return f"--{name.replace('_', '-')} {getattr(args, name)}: give 0 or more"
+    is_by_seeds = not args.merge and all(each is None for each in (args.seed, args.same_day, args.planted))
+    if is_by_seeds and not args.seeds and not args.kills:
+        return "neither a seed nor a kill is asked for; give --seeds or --kills"
+    named = [*([args.plant] if args.plant else []), *(args.planted or [])]
+    if named:
+        from workbench.testing.proof.planted.catalogue import BUGS
+
+        unknown = [name for name in named if name not in BUGS]
+        if unknown:
+            return str(UnknownName("bug", unknown[0], BUGS))
+    return ""
+
+
 def _one(args: argparse.Namespace) -> int:
     log: list[str] = []
     result = run_seed(args.seed, verbose=args.verbose, log=log)
@@ -74,6 +96,9 @@ def _merged(args: argparse.Namespace) -> int:
             sys.stderr.write(f"workbench prove: no results in {folder}; give folders that --out was pointed at\n")
             return 2
         together |= Progress(folder).results
+    if not together:
+        sys.stderr.write("workbench prove: these folders hold no result that can be read\n")
+        return 2
     return _told(args, summary(together.values()))
 
 
