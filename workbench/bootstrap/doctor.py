@@ -140,7 +140,13 @@ def _bars(patient: Patient) -> str:
     from workbench.data.bar_store import BarStore
 
     symbols = BarStore(patient.data / "bars", patient.calendar).symbols()
-    return ", ".join(symbols) if symbols else "none stored; practice on a synthetic market needs none"
+    if symbols:
+        return ", ".join(symbols)
+    if patient.mode is Mode.PRACTICE:
+        return "none stored; practice on a synthetic market needs none"
+    return (
+        f"none stored; {patient.mode.value} asks the broker for the bars it needs, research wants workbench data fetch"
+    )
 
 
 def _settings(patient: Patient) -> str:

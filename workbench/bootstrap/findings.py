@@ -91,7 +91,8 @@ class Readiness:
 
     def lines(self) -> Iterator[str]:
         """Give it for a person: one line a finding, and its way out under it."""
-        yield f"{'ready' if not self.stops else 'NOT ready'} for {self.mode.value}"
+        rest = "" if all(each.ok for each in self.findings) else "; what is NOT OK does not stop it"
+        yield f"NOT ready for {self.mode.value}" if self.stops else f"ready for {self.mode.value}{rest}"
         for each in self.findings:
             yield f"  {'ok    ' if each.ok else 'NOT OK'}  {each.name}: {each.detail}"
             if not each.ok:

@@ -26,7 +26,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """Of one day's file; beyond it only the console goes on."""
 
 _HIDDEN = "[hidden]"
-_NOISY = ("apscheduler", "websockets", "httpx", "urllib3")
+_NOISY = ("websockets", "httpx", "urllib3")
 # A JSON web token, and what stands behind a name of a secret in an address, a header or a dictionary.
 _TOKEN_LIKE = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _NAMED = re.compile(
@@ -156,6 +156,8 @@ def set_up(data: Path, part: str, secrets: Secrets, *, also: Sequence[str] = ())
     root.setLevel(logging.INFO)
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns when a look at the market's clock is left out because the last one still works; the next look is near.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 def _escaped(text: str) -> str:

@@ -248,6 +248,13 @@ def test_deployments_that_are_all_on_another_account_are_named_with_the_way_out(
     assert examine(patient(healthy, tmp_path, mode=Mode.PAPER)).stops == ()
 
 
+def test_bars_that_are_missing_are_told_for_the_mode_that_was_asked(healthy: RunningSimulator, tmp_path: Path) -> None:
+    for mode in Mode:
+        (bars,) = [each for each in examine(patient(healthy, tmp_path, mode=mode)).findings if each.name == "bars"]
+        assert bars.ok and mode.value in bars.detail
+        assert ("practice" in bars.detail) == (mode is Mode.PRACTICE)
+
+
 def test_practice_asks_nothing_of_dhan(tmp_path: Path) -> None:
     with running_simulator(config=WEB) as simulator:
         well = patient(simulator, tmp_path, mode=Mode.PRACTICE)

@@ -47,4 +47,6 @@ def test_a_person_reads_each_finding_with_its_way_out() -> None:
         "  NOT OK  address: another",
         "          way out: register it (stops live)",
     ]
-    assert next(Readiness(mode=Mode.PAPER, findings=[GOOD, bad]).lines()) == "ready for paper"
+    paper = Readiness(mode=Mode.PAPER, findings=[GOOD, bad])
+    assert next(paper.lines()) == "ready for paper; what is NOT OK does not stop it"
+    assert next(Readiness(mode=Mode.PAPER, findings=[GOOD]).lines()) == "ready for paper"

@@ -82,6 +82,18 @@ def test_w19_one_record_is_one_line_whatever_it_holds(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_the_schedulers_own_warnings_are_not_a_traders_and_its_errors_are(
+    tmp_path: Path, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(tmp_path, "engine", Secrets())
+    log = logging.getLogger("apscheduler.scheduler")
+    log.warning("Execution of job skipped: maximum number of running instances reached (1)")
+    log.error("Job raised an exception")
+    told = capsys.readouterr().err
+    assert "skipped" not in told + written(tmp_path)
+    assert "Job raised an exception" in told
+
+
 def test_a_new_file_begins_at_midnight_in_india_and_fourteen_are_kept(tmp_path: Path) -> None:
     moment = [datetime(2026, 11, 1, 23, 59, 59, tzinfo=IST)]
     handler = DailyFile(tmp_path, "engine", now=lambda: moment[0])
