@@ -138,6 +138,11 @@ def promote(args: argparse.Namespace) -> int:
     else:
         deployment = desk.promote(args.name, _study(desk, args), account=args.account)
     view = promoted.public_view(deployment, _engine_url())
+    if not args.alerts:
+        from workbench.research.promote import read_manifest
+
+        checks = read_manifest(desk.data, args.name)["checks"]
+        view["checks_not_passed"] = [f"{each['name']}: {each['detail']}" for each in checks if not each["passed"]]
     if left_out := promoted.not_in_practice(deployment):
         view["note"] = left_out
     return _print(args, view)
@@ -184,13 +189,19 @@ def alert_test(args: argparse.Namespace) -> int:
     key = alert_key(args.key)
     deployment = promoted.load(data_dir(), args.name)
     client = _client()
+    health = client.get("/health")
+    if health["mode"] != deployment.account:
+        raise BadInput(
+            f"{deployment.name} is on account {deployment.account}, this engine trades {health['mode']}; try another, "
+            f"or: workbench deployments {deployment.name} --account {health['mode']}, then workbench up anew"
+        )
     body: dict[str, Any] = {
         "strategy": deployment.name,
         "symbol": deployment.symbol,
         "side": args.side,
         "timeframe": deployment.interval,
         "price": client.get(f"/live/spot-price?symbol={quote(deployment.symbol, safe='')}")["price"],
-        "timestamp": client.get("/health")["now"],
+        "timestamp": health["now"],
         "id": f"test-{secrets.token_hex(6)}",
     }
     if key:

@@ -146,7 +146,10 @@ def trade_checks(result: StudyResult) -> tuple[Check, ...]:
             detail=f"{costs}; at most {COSTS_AT_MOST:.0%}",
         ),
         Check(
-            name="profit_after_charges", weight=Weight.SHOULD, passed=net > 0, detail=f"Rs {net:.2f} after all charges"
+            name="profit_after_charges",
+            weight=Weight.SHOULD,
+            passed=net > 0,
+            detail=f"Rs {net:.2f} after all charges, traded by plan {result.study.plan.name}",
         ),
     )
 
@@ -154,15 +157,17 @@ def trade_checks(result: StudyResult) -> tuple[Check, ...]:
 def stability(study: Study, market: Market) -> Check:
     """Check that neighbours in parameter space end on the same side of zero, traded as the index's future."""
     plan = study.plan if is_for_backtest(study.plan) else index_as_future()
+    traded = f"plan {plan.name}" if plan is study.plan else f"the index as a future, not plan {study.plan.name}"
     nets = {label: float(backtest(each, market).net) for label, each in neighbours(replace(study, plan=plan))}
     own = float(backtest(replace(study, plan=plan), market).net)
     alike = sum(1 for net in nets.values() if (net > 0) == (own > 0))
+    side = "gain too" if own > 0 else "do not gain either"
     listed = ", ".join(f"{label} Rs {net:.0f}" for label, net in nets.items())
     return Check(
         name="stable_parameters",
         weight=Weight.SHOULD,
         passed=not nets or alike * 2 >= len(nets),
-        detail=f"own Rs {own:.0f}; {alike} of {len(nets)} neighbours on the same side of zero: {listed or 'none'}",
+        detail=f"on {traded}: own Rs {own:.0f}; {alike} of {len(nets)} neighbours {side}: {listed or 'none'}",
     )
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from workbench.bootstrap import commands
 from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.desk import Desk
 from workbench.cli import main
 from workbench.config import StrategySection
+from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput, UnknownName
 from workbench.core.leg_rules import LegRight
 from workbench.core.plan import (
@@ -26,6 +28,7 @@ from workbench.core.plan import (
 )
 from workbench.core.plan_checks import without_stop
 from workbench.core.signal import Side
+from workbench.research.promote import write_manifest
 
 STOP = Exits(stop=Distance(percent=Decimal(30)))
 SUPER = """contract: option
@@ -149,3 +152,34 @@ def test_a_plan_file_may_not_call_itself_as_a_shipped_plan_does(data: Path) -> N
         promoted.read_plan(str(file), data)
     with pytest.raises(UnknownName, match="did you mean 'atm_option'"):
         promoted.read_plan("atm_optio", data)
+
+
+def test_promote_says_which_checks_have_not_passed(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def promote(desk: Desk, name: str, *_: object, **__: object) -> Deployment:
+        checks = [
+            {"name": "causal", "weight": "must", "passed": True, "detail": "20000 bars of 5m"},
+            {"name": "costs", "weight": "should", "passed": False, "detail": "60% of gross profits go to charges"},
+        ]
+        write_manifest(data, {"format": 1, "name": name, "checks": checks})
+        return desk.promote_alerts(name, symbol="NIFTY", plan="scalp_atm")
+
+    monkeypatch.setattr(Desk, "promote", promote)
+    assert main(["promote", "FIRST", "--strategy", "ema_cross", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["checks_not_passed"] == ["costs: 60% of gross profits go to charges"]
+
+
+def test_a_test_alert_to_a_deployment_of_another_account_names_both(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Engine:
+        def get(self, path: str) -> object:
+            assert path == "/health", "nothing is sent"
+            return {"mode": "paper", "now": "2026-09-28T10:00:00+05:30"}
+
+    monkeypatch.setattr(commands, "_client", Engine)
+    Desk(data).promote_alerts("MINE", symbol="NIFTY", plan="scalp_atm")
+    assert main(["alert", "test", "MINE"]) == 2
+    assert "MINE is on account practice, this engine trades paper" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from workbench.core.plan import NAMED_PLANS, Contract, Distance, Exits, Plan, in
 from workbench.core.strategy import Strategy
 from workbench.reference import contract_table
 from workbench.research.backtest import backtest
-from workbench.research.checks import Weight, check, law_checks
+from workbench.research.checks import Weight, check, law_checks, stability
 from workbench.research.listed import Listed
 from workbench.research.parity import parity
 from workbench.research.plots import candles, equity
@@ -175,6 +175,17 @@ def test_checks_name_what_they_looked_at_and_a_manifest_keeps_them() -> None:
     assert manifest["data"]["bars"] == len(study.signal_bars(market.history))
     assert len(manifest["data"]["sha256"]) == 64
     assert manifest["checks"] == [each.to_dict() for each in report.checks]
+
+
+def test_each_figure_of_a_check_says_what_was_traded() -> None:
+    study, market = study_of(), market_of(faulty_bars())
+    told = {each.name: each.detail for each in check(study, market).checks}
+    assert told["profit_after_charges"].endswith("traded by plan index_as_future")
+    assert told["stable_parameters"].startswith("on plan index_as_future: own Rs")
+    by_replay = replace(study, plan=index_as_future(name="mine", reentry=False, exits=STOP))
+    found = stability(by_replay, market).detail
+    assert found.startswith("on the index as a future, not plan mine: own Rs")
+    assert " neighbours gain too" in found or " neighbours do not gain either" in found
 
 
 def test_plots_mark_what_was_traded_and_say_what_it_was() -> None:
