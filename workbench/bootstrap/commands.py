@@ -424,7 +424,7 @@ def _lines(body: Any, indent: str = "") -> Iterable[str]:
                 yield f"{indent}{key}:"
                 yield from _lines(value, indent + "  ")
             else:
-                yield f"{indent}{key}: {value}"
+                yield f"{indent}{key}: {'none' if value in ([], {}) else value}"
     elif isinstance(body, list):
         for item in body[:40]:
             if isinstance(item, dict) and all(not isinstance(value, dict | list) for value in item.values()):

@@ -78,6 +78,14 @@ def test_the_command_line_puts_away_names_and_puts_back(
     assert len(days_of(data / "journal" / "journal-live.db", LIVE)) == DAYS
 
 
+def test_where_nothing_is_put_away_a_person_reads_none(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(data))
+    assert main(["journal", "list"]) == 0
+    assert capsys.readouterr().out == "journal-live.db: none\n"
+
+
 def test_the_end_of_up_puts_away_what_is_worth_it_and_is_not_stopped_by_what_goes_wrong(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
