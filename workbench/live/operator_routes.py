@@ -48,7 +48,8 @@ def by_hand_routes(system: LiveSystem) -> APIRouter:
         decision = await system.runner.put(told)
         if not any(isinstance(item, FilledByHand) for item in decision.events):
             reasons = [item.text for item in decision.commands if isinstance(item, Notify)]
-            raise HTTPException(409, f"not booked: {'; '.join(reasons) or 'the engine did not take it'}")
+            why = "; ".join(reasons) or "the engine did not take it"
+            raise HTTPException(409, f"not booked: {why}; see: workbench positions")
         book = system.runner.engine.book
         left = book.positions[position_id].open_quantity
         return {"status": "done", "units_left": left, "frozen": list(book.frozen)}

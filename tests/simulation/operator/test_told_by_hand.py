@@ -32,7 +32,9 @@ def test_r23_what_was_closed_by_hand_is_booked_at_the_price_that_is_told(tmp_pat
             assert (await stranger.post(path, json=told)).status_code == 401
         for wrong in ({"price": 104.65}, {"quantity": "50"}, {"quantity": 0}, {"price": "-1"}, {"more": 1}):
             assert (await http.post(path, json={**told, **wrong})).status_code == 422
-        assert (await http.post("/live/position/none/closed-by-hand", json=told)).status_code == 409
+        nobody = await http.post("/live/position/none/closed-by-hand", json=told)
+        assert nobody.status_code == 409
+        assert nobody.json()["error"].endswith("there is no open position none; see: workbench positions")
         done = (await http.post(path, json=told)).json()
         assert (done["status"], done["units_left"]) == ("done", 0)
         booked = it.runner.engine.book.positions[position.position_id]
