@@ -158,8 +158,14 @@ class _Child:
     """A child that holds the system's lock until its stdin ends."""
 
     def __init__(self, command: list[str], grant_s: float) -> None:
+        # A refusal may be told in the system's own language and encoding: it is read as far as it reads.
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
         )
         said: list[str] = []
         reader = threading.Thread(target=lambda: said.append(self._read()), name="awake", daemon=True)

@@ -27,6 +27,14 @@ REFUSES = """#!/bin/sh
 echo "Failed to inhibit: Access denied" >&2
 exit 1
 """
+REFUSES_IN_LATIN_1 = """#!/bin/sh
+printf 'verweigert f\\374r immer' >&2
+exit 1
+"""
+GRANTS_IN_LATIN_1 = """#!/bin/sh
+printf 'gew\\344hrt\\n'
+exec cat
+"""
 SILENT = """#!/bin/sh
 exec cat
 """
@@ -126,6 +134,21 @@ def test_s10_what_is_refused_is_said_with_the_way_out(
     programs("systemd-inhibit", program)
     keep = KeepAwake(system="linux", root=sleepy(tmp_path), grant_s=0.5 if program is SILENT else 30)
     with pytest.raises(SleepNotInhibitedError, match=f"may fall asleep.*{words}.*; switch sleep off: sudo systemctl"):
+        keep.hold()
+    assert not keep.is_held
+
+
+@NO_SHELL
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [(REFUSES_IN_LATIN_1, "verweigert f\N{REPLACEMENT CHARACTER}r immer"), (GRANTS_IN_LATIN_1, "")],
+)
+def test_s10_words_that_are_not_utf_8_are_a_refusal_like_any_other(
+    program: str, words: str, programs: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    programs("systemd-inhibit", program)
+    keep = KeepAwake(system="linux", root=sleepy(tmp_path))
+    with pytest.raises(SleepNotInhibitedError, match=f"systemd-inhibit refuses: {words}"):
         keep.hold()
     assert not keep.is_held
 
