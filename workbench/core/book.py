@@ -53,7 +53,7 @@ from workbench.core.messages import (
 )
 from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderChange, Purpose, SuperLegName
-from workbench.core.position import BY_HAND, Fill, Position, PositionState, Protection
+from workbench.core.position import BY_HAND, TOLD, Fill, Position, PositionState, Protection
 from workbench.core.signal import Side
 from workbench.core.structure import Structure, applied
 
@@ -414,6 +414,12 @@ class Book:
         number = BY_HAND + order_id
         fills = (fill for position in self.positions.values() for fill in position.fills)
         return sum(fill.quantity for fill in fills if fill.correlation_id == number)
+
+    def told_by_hand(self, position_id: str) -> list[str]:
+        """Numbers under which a person's own closings of that position are booked, newest first."""
+        prefix = f"{BY_HAND}{TOLD}"
+        fills = reversed(self.positions[position_id].fills)
+        return [each.correlation_id.removeprefix(BY_HAND) for each in fills if each.correlation_id.startswith(prefix)]
 
     def _take_off_by_hand(self, order_id: str, quantity: int) -> None:
         """Take units off what is booked as another's under that number, whichever position it was taken for."""

@@ -19,6 +19,9 @@ from workbench.core.signal import Direction, Side
 BY_HAND = "external:"
 """Stands before the broker's order id in fills that are not of our orders."""
 
+TOLD = "told-"
+"""Stands for the broker's order id where a person says what he closed: the position and a count follow."""
+
 
 class PositionState(StrEnum):
     """Where a position stands."""

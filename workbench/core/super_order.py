@@ -31,6 +31,7 @@ __all__ = [
     "SuperOrder",
     "SuperTicket",
     "broken_super_rule",
+    "is_told_without_units",
     "shared_leg_id",
     "super_ticket",
     "with_legs",
@@ -128,6 +129,15 @@ def super_ticket(ticket: OrderTicket, bracket: Bracket) -> SuperTicket:
 def shared_leg_id(entry_id: str, name: SuperLegName) -> str:
     """Give the id of a leg that the broker shows without one, or under that of its entry or of the other leg."""
     return f"{entry_id}-{name.value}"
+
+
+def is_told_without_units(row: BrokerOrder) -> bool:
+    """Tell whether a word on a leg under its entry's id says more than that it rests, and nothing of what it sold.
+
+    Whose units such a word counts nobody can say, so they are left out of it; only the list of super orders tells.
+    """
+    is_shared = row.leg is not None and row.order_id == shared_leg_id(row.leg.entry_id, row.leg.name)
+    return is_shared and not row.filled_quantity and row.state not in (OrderState.ACCEPTED, OrderState.WORKING)
 
 
 def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTaken:

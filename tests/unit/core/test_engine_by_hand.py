@@ -315,6 +315,26 @@ def test_r23_a_person_tells_the_price_where_nothing_else_does() -> None:
     assert fresh.positions == stand.book.positions, "after a restart it is the same"
 
 
+def test_r1_a_told_closing_that_was_a_given_up_stop_is_booked_once() -> None:
+    stand = Stand(scalp())
+    stand.entered()
+    lost, entry = stand.ticket("S"), stand.row(stand.ticket("E"), 50, 120)
+    stand.answer(lost, Outcome.UNKNOWN)
+    for _ in range(12):
+        stand.wait(1)
+        stand.snapshot(entry, held={CALL: 0})
+    assert stand.book.orders[lost.correlation_id].state is OrderState.ABANDONED
+    told(stand)
+    assert stand.position.state is PositionState.CLOSED
+    stand.wait(60)
+    sent = len(stand.tickets())
+    stand.snapshot(entry, stand.row(lost, 50, 105), held={CALL: 0})
+    stand.wait(2)
+    assert (stand.position.open_quantity, stand.position.exit_price) == (0, Decimal(105))
+    assert stand.tickets()[sent:] == []
+    assert stand.reborn() == stand.book
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

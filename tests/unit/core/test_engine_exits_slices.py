@@ -11,7 +11,9 @@ import pytest
 from tests.unit.core.builders import CALL, LIMITS, PUT, SCALP, Stand, bracket, scalp
 from workbench.core.messages import (
     AlertAction,
+    Level,
     ModifyOrder,
+    Notify,
     Operator,
     OperatorOrdered,
     Outcome,
@@ -125,6 +127,23 @@ def test_r19_the_first_order_refused_for_its_pace_has_one_word_more_and_not_two(
     )
     assert stand.fates("a") == ["entered", "denied"]
     assert stand.book.unsent == {}
+
+
+@pytest.mark.parametrize(("taken", "left"), [(1, 3200), (2, 1400)])
+def test_r19_a_later_order_refused_for_its_pace_cuts_the_entry_short_and_says_so(taken: int, left: int) -> None:
+    stand = big(100)
+    for _ in range(taken):
+        take(stand)
+    key = stand.ticket("E").correlation_id
+    stand.tell(
+        WriteAnswered(kind=WriteKind.PLACE, correlation_id=key, outcome=Outcome.REJECTED, reason="pace", throttled=True)
+    )
+    word = f"{left} units of it were not entered: rate limit"
+    assert stand.fates("a") == ["entered", "cut_short"]
+    assert stand.book.decisions[-1].reason == word
+    assert any(word in each.text and each.level is Level.WARNING for each in stand.of(Notify))
+    assert stand.book.unsent == {}
+    assert len(stand.tickets("E")) == taken + 1
 
 
 def test_an_entry_of_too_many_orders_is_refused() -> None:

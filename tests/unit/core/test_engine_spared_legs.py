@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from tests.unit.core.builders import CALL, SCALP, scalp
 from tests.unit.core.test_engine_supers import SuperStand
+from workbench.core.engine import Engine
 from workbench.core.engine.settling import CONFIRM_S, EXIT_ABSENT_S
-from workbench.core.messages import AlertAction, BrokerOrder, CancelOrder, Outcome
+from workbench.core.messages import (
+    AlertAction,
+    BrokerOrder,
+    CancelOrder,
+    DayBegan,
+    Operator,
+    OperatorOrdered,
+    OrderUpdated,
+    Outcome,
+)
 from workbench.core.order import OrderState, OrderTicket, Purpose, SuperLegName
 from workbench.core.plan import ProtectionRule
+from workbench.core.signal import Side
 
 OLDER = "OLDER"
 
@@ -107,3 +118,23 @@ def test_r1_a_leg_goes_at_once_where_its_lost_sibling_has_sold_and_nothing_is_yo
     stand.shows(stand.leg_row(Purpose.STOP), held={CALL: 0})
     assert stand.leg(Purpose.TARGET).state is OrderState.ABANDONED
     assert [each.leg.name for each in stand.of(CancelOrder) if each.leg is not None][:1] == [SuperLegName.STOP]
+
+
+def test_r1_what_a_given_up_stop_may_have_sold_is_not_sold_again_after_a_death() -> None:
+    stand = TwoStand()
+    stand.begin()
+    stand.answer_all()
+    stand.engine = Engine(stand.config)
+    stand.engine.recover(stand.events)
+    stand.tell(DayBegan(day=stand.now.date()))
+    stand.price(CALL, 120)
+    stand.tell(OperatorOrdered(command=Operator.FLATTEN, who="trader"))
+    for _ in range(4):
+        stand.wait(1)
+        stand.look(held=50)
+        stand.answer_all()
+    for each in (Purpose.STOP, Purpose.TARGET):
+        stand.tell(OrderUpdated(order=stand.leg_row(each, state=OrderState.CANCELLED, order_id=f"L{each.value}")))
+    stand.wait(1)
+    sells = [each for each in stand.book.orders.values() if each.state.may_rest and each.ticket.side is Side.SELL]
+    assert sum(each.remaining_quantity for each in sells) <= 50

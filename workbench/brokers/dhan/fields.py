@@ -23,6 +23,9 @@ _SIDES = MappingProxyType({"BUY": Side.BUY, "B": Side.BUY, "SELL": Side.SELL, "S
 
 Row = Mapping[str, Any]
 
+_DIGITS = 18
+"""No units or rupees of an account are longer, and a number of a million digits would hold the process up."""
+
 
 def lowered(row: Row) -> dict[str, Any]:
     """Give the row by lower-cased names without underscores."""
@@ -67,8 +70,8 @@ def decimal_of(low: Row, name: str) -> Decimal:
         number = Decimal("x") if isinstance(value, bool) else Decimal(str(value))
     except InvalidOperation:
         raise CorruptData(f"Dhan's row has {name} {value!r}, no number: {shown(low)}") from None
-    if not number.is_finite():
-        raise CorruptData(f"Dhan's row has {name} {value!r}, no finite number: {shown(low)}")
+    if not number.is_finite() or number.adjusted() > _DIGITS:
+        raise CorruptData(f"Dhan's row has {name} {str(value)[:40]!r}, no finite number: {shown(low)}")
     return number
 
 

@@ -22,7 +22,7 @@ from workbench.core.messages import (
     Level,
     SnapshotTaken,
 )
-from workbench.core.position import BY_HAND, Position, PositionState
+from workbench.core.position import BY_HAND, TOLD, Position, PositionState
 from workbench.core.reconcile import in_flight, may_be_a_leg, unanswered
 from workbench.core.signal import Side
 
@@ -119,7 +119,7 @@ def on_told(turn: Turn, told: ClosedByHand) -> None:
     if position is None or refusal:
         turn.tell(Level.WARNING, f"closed by hand: {refusal}")
         return
-    number = f"told-{len(position.fills)}"
+    number = f"{TOLD}{position.position_id}-{len(position.fills)}"
     _fill(turn, position, told.quantity, told.price, number)
     _follow(turn, position.position_id)
     name = position.plan.instrument.name

@@ -24,6 +24,7 @@ from workbench.core.messages import (
 from workbench.core.money import ZERO
 from workbench.core.order import TRANSITIONS, Order, OrderState, Purpose
 from workbench.core.position import Position, PositionState
+from workbench.core.super_order import is_told_without_units
 
 _RANK = {
     OrderState.SUBMITTED: 0,
@@ -62,6 +63,9 @@ def on_answer(turn: Turn, answer: WriteAnswered) -> None:
 
 def on_update(turn: Turn, update: OrderUpdated) -> None:
     """Fold the broker's word on one order in."""
+    if turn.book.is_own_leg(update.order) and is_told_without_units(update.order):
+        sending.ask_snapshot(turn, f"leg {update.order.order_id} is told of without its units")
+        return
     order = turn.book.of_row(update.order)
     if order is None and turn.book.is_own_leg(update.order):
         if update.order.filled_quantity:
@@ -187,8 +191,15 @@ def _book_fill(turn: Turn, order: Order, seen: BrokerOrder, fresh: int) -> None:
 def _emit_fill(turn: Turn, order: Order, *, units: int, price: Decimal, order_id: str) -> int:
     """Book units of an order; give how many of them stood as another's trade until now, and are moved (fault R23)."""
     ticket = order.ticket
-    moved = min(units, turn.book.by_hand(order_id))
-    for quantity, booked_as in ((moved, order_id), (units - moved, "")):
+    numbers = [order_id]
+    if order.state is OrderState.ABANDONED:
+        numbers += turn.book.told_by_hand(ticket.position_id)  # what a person said to have closed was this one
+    moved, parts = 0, []
+    for number in numbers:
+        part = min(units - moved, turn.book.by_hand(number))
+        moved += part
+        parts.append((part, number))
+    for quantity, booked_as in (*parts, (units - moved, "")):
         if quantity:
             turn.emit(
                 FillBooked(
@@ -317,7 +328,11 @@ def _throttled(turn: Turn, order: Order) -> None:
         steering.throttle(turn, order)
         return
     plan = position.plan
-    turn.decide(plan.subject, plan.deployment, "denied", "rate limit", gate="rate_limit", direction=plan.direction)
+    fate, why = "denied", "rate limit"
+    if plan.group:  # something of it was taken before
+        fate, why = "cut_short", f"{order.ticket.quantity + plan.unsent} units of it were not entered: rate limit"
+        turn.tell(Level.WARNING, f"entry of {order.ticket.instrument.name}: {why}")
+    turn.decide(plan.subject, plan.deployment, fate, why, gate="rate_limit", direction=plan.direction)
 
 
 def _taken_state(answer: WriteAnswered) -> OrderState:

@@ -69,6 +69,8 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
         turn.desk.legs_read = turn.desk.legs_read if snapshot.legs_unread else snapshot.taken_at
     absent, given_up = _absent(turn, findings, snapshot)
     named += absent
+    if turn.desk.blind:
+        given_up += _given_up_before(turn)
     others = by_hand.others(turn, findings.foreign)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in others]
     named += [
@@ -109,7 +111,7 @@ def settle_after_recovery(turn: Turn) -> None:
             )
     slicing.give_up(turn, list(turn.book.unsent.values()), "the process ended, and the price of then is gone")
     postponing.take_up(turn)
-    turn.desk.blind = bool(turn.book.frozen)
+    turn.desk.blind = bool(turn.book.frozen) or bool(_given_up_before(turn))
     for key in sorted(turn.book.cancels_pending):
         turn.emit(CancelEnded(correlation_id=key, outcome=Outcome.UNKNOWN, at=turn.now))
 
@@ -203,6 +205,19 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[li
             turn.tell(Level.ALARM, f"order {key} was never seen at the broker and is given up; watched for a late fill")
             given_up.append(order)
     return named, given_up
+
+
+def _given_up_before(turn: Turn) -> list[Order]:
+    """Orders that were to leave what is held, and were given up before the process died: what they may have sold is
+    in no journal until it is confirmed, so the first look after it counts them as its own (fault R1).
+    """
+    return [
+        each
+        for each in turn.book.orders.values()
+        if each.state is OrderState.ABANDONED
+        and each.ticket.purpose is not Purpose.ENTRY
+        and turn.book.positions[each.ticket.position_id].is_live
+    ]
 
 
 def _is_of(difference: Difference, orders: Sequence[Order]) -> bool:
