@@ -77,10 +77,13 @@ class ApiServer:
 
 
 def catch_end(loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
-    """Call `on_end` on the loop when the process is asked to end (Ctrl-C, terminate, on Windows a break)."""
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+    """Call `on_end` on the loop when the process is asked to end (Ctrl-C, terminate, on Windows a break).
+
+    So does a terminal that is closed, unless whoever started us wants that to be ignored (`nohup`).
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None:
+        if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_end))
 
 

@@ -5,7 +5,8 @@ within ten real minutes latches HALT: a file that the engine reads at its start 
 engine that refuses to start has not died: starting it again would hear the same words. At its first start that ends
 all; later it is asked again and again, for it may hold a position.
 
-Each child's stdin is a pipe whose other end this process holds: when it is killed, they notice (`live.parent`).
+Each child's stdin is a pipe whose other end this process holds: when it is killed, or its terminal is closed, they
+notice (`live.parent`).
 
 Invariants: when the parent ends in any orderly way, no child is left; the latch survives every restart.
 """
@@ -179,7 +180,11 @@ class Supervisor:
         self._stopping = True
 
     def catch_signals(self) -> None:
-        """End everything on Ctrl-C, terminate and (Windows) break."""
+        """End everything on Ctrl-C, terminate and (Windows) break.
+
+        A terminal that is closed is left to the system and acts as a kill: nobody meant to end anything, so that a live
+        engine goes on with what is held, and all others end by their pipes.
+        """
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             number = getattr(signal, name, None)
             if number is not None:
