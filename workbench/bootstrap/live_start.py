@@ -42,7 +42,7 @@ from workbench.live.system import MARKET
 from workbench.live.wall import WallBeat
 from workbench.reference import calendar
 from workbench.storage.journal import SqliteJournal
-from workbench.storage.journal_archive import archives
+from workbench.storage.journal_archive import archives, damaged
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class LiveVenue(DhanVenue):
         self.account_id = account_of(config)
         self.id_prefix = "l"
         self._exits_only = ["live was started without its sentence"] if permit.exits_only else []
+        self._lost_days: Sequence[str] = ()
         if self.dry_run and not began_dry and permit.began_sending and permit.held:
             # The file was edited under an open position, and this engine is the restart after a death: who really
             # holds something is watched, and left when it is time. Nothing is entered.
@@ -118,6 +119,9 @@ class LiveVenue(DhanVenue):
                 except BadInput as error:
                     self._restrict(str(error))
         self._products = products_of(chosen)
+        self._lost_days = _lost_days(self._data)
+        for why in self._lost_days:
+            show(f"CAUTION: {why}")
         lives = _fills_by_session(self._data, self.account_id)
         return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)
 
@@ -145,12 +149,7 @@ class LiveVenue(DhanVenue):
             self._places, self._places, self._login, self._login, now=self.clock.now, scale=self.speed(),
             ears=self._ears(keeper), read_timeout_s=self._config.dhan.timeout_s,
         )  # fmt: skip
-        if self._exits_only:
-            reason = f"exits only: {'; '.join(self._exits_only)}"
-            host.watch.hold("gate", reason)
-            host.notifier.send(Level.ALARM.value, reason)
-        if self.dry_run:
-            host.notifier.send(Level.WARNING.value, "dry run: every order stands in the journal, and none is sent")
+        self._tell_what_is_held_back(host)
         self._begin_beside(host, keeper, with_orders=True)
         if not self.dry_run:
             guard = LossGuard(
@@ -209,6 +208,16 @@ class LiveVenue(DhanVenue):
             "instrument master", lambda: master(calendar(), day, folder, is_simulated=is_simulated), Blocks.LIVE
         )
         return [listed, *self._ask_dhan(self._token)]
+
+    def _tell_what_is_held_back(self, host: Host) -> None:
+        if self._exits_only:
+            reason = f"exits only: {'; '.join(self._exits_only)}"
+            host.watch.hold("gate", reason)
+            host.notifier.send(Level.ALARM.value, reason)
+        for why in self._lost_days:
+            host.notifier.send(Level.ALARM.value, why)
+        if self.dry_run:
+            host.notifier.send(Level.WARNING.value, "dry run: every order stands in the journal, and none is sent")
 
     def _restrict(self, reason: str) -> None:
         """Refuse to start; but what is open must be watched, so with an open position only entries are refused."""
@@ -274,6 +283,17 @@ def open_positions(data: Path, account_id: str) -> int:
     book = Book()
     book.apply_all(days[max(days)])
     return len(book.live_positions())
+
+
+def _lost_days(data: Path) -> Sequence[str]:
+    """Say which old days of the live journal do not read any more.
+
+    They are history: what is held today is watched all the same, and whoever is not seen to be experienced is new.
+    """
+    bad = damaged(data / "journal" / journal_name(Mode.LIVE))
+    return [
+        f"{why}; deployments count only the sessions that read, and trade one lot meanwhile" for why in bad.values()
+    ]
 
 
 def _fills_by_session(data: Path, account_id: str) -> list[set[str]]:

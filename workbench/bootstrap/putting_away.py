@@ -13,7 +13,7 @@ from workbench.bootstrap.venues import journal_name
 from workbench.core.deployment import Mode
 from workbench.core.errors import BadInput, WorkbenchError
 from workbench.storage.backup import engine_down
-from workbench.storage.journal_archive import archives, put_away, put_back, stem_of
+from workbench.storage.journal_archive import archives, damaged, put_away, put_back, stem_of
 
 WORTH_BYTES = 2 * 1024 * 1024
 """A journal below that is not looked into when `workbench up` ends: it holds fewer days than stay anyway."""
@@ -42,7 +42,7 @@ def put_back_file(data: Path, file: Path) -> dict[str, Any]:
 
 
 def listing(data: Path) -> dict[str, Any]:
-    """Name the archives and the days in them."""
+    """Name the archives and the days in them, and those that do not read."""
     return {
         path.name: [
             {
@@ -53,6 +53,7 @@ def listing(data: Path) -> dict[str, Any]:
             }
             for each in archives(path)
         ]
+        + [{"file": str(file), "damaged": why} for file, why in damaged(path).items()]
         for _, path in _journals(data)
     }
 
@@ -75,9 +76,11 @@ def records(data: Path) -> str:
     Raises
     ------
     BadInput
-        A journal has grown far beyond what its newest days take.
+        A journal has grown far beyond what its newest days take, or old days of it do not read any more.
     """
     for _, path in _journals(data):
+        if bad := damaged(path):
+            raise BadInput("; ".join(bad.values()))
         if path.stat().st_size > MUCH_BYTES:
             raise BadInput(
                 f"{path.name} takes {path.stat().st_size // _MB} MB; old days are put away when workbench up ends, or "

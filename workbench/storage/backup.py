@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock, Timeout
 
 from workbench.core.errors import BadInput, CorruptData
+from workbench.storage.archive_file import DAMAGED
 from workbench.storage.journal_file import SCHEMA_VERSION, check, copy_database, open_file
 from workbench.storage.salvage import PARTS
 
@@ -163,7 +164,7 @@ def _unpack(backup: Path, fresh: Path) -> tuple[str, tuple[str, ...]]:
                     raise CorruptData(f"{backup} holds {name!r}, which is no journal; nothing was changed")
                 (fresh / name).write_bytes(archive.read(name))
                 _check(fresh / name)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+    except DAMAGED as error:
         raise CorruptData(f"{backup} is no backup of this workbench ({error}); nothing was changed") from error
     return taken_at, names
 

@@ -17,9 +17,8 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from workbench.core.book import Book
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import DayOpened, FillBooked, PositionPlanned
 from workbench.core.ports import JournalEntry
+from workbench.storage.archive_file import DATABASE, MANIFEST, SCRATCH, Archive, read_manifest, unpacked
 from workbench.storage.journal import SqliteJournal, entry_of
 from workbench.storage.journal_file import JournalError, check, entries, named, open_file, reading
 from workbench.storage.space import keep_within
@@ -45,32 +45,8 @@ KEEP_OPENINGS = 30
 SIMULATED_BYTES = 256 * 1024 * 1024
 """Of a simulated account's archives; the oldest go beyond it. Those of real money are never deleted."""
 
-_MANIFEST = "archive.json"
-_DATABASE = "journal.db"
 _NAME = re.compile(r"(?P<stem>journal(?:-[a-z]+)?)-\d{9,}-\d{9,}\.zip")
 _AT_ONCE = 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
-    """What one archive says of itself.
-
-    Parameters
-    ----------
-    file : Path
-    first_seq, last_seq, entries : int
-    days : mapping
-        Days by account.
-    fills : mapping
-        By account and day, the deployments that had a fill.
-    """
-
-    file: Path
-    first_seq: int
-    last_seq: int
-    entries: int
-    days: Mapping[str, Sequence[date]]
-    fills: Mapping[str, Mapping[date, Sequence[str]]]
 
 
 def put_away(path: Path, *, is_real: bool, keep: int = KEEP_OPENINGS, worth: int = 1) -> Archive | None:
@@ -126,7 +102,7 @@ def put_back(path: Path, file: Path) -> Archive:
         It is damaged, or no archive; nothing was changed.
     """
     archive = read_manifest(file)
-    with _alone(path) as engine, engine.connect() as connection, _unpacked(file) as old:
+    with _alone(path) as engine, engine.connect() as connection, unpacked(file) as old:
         first = connection.execute(sa.select(entries).order_by(entries.c.seq).limit(1)).first()
         if first is not None and (first.seq <= archive.last_seq or first.follows not in (None, archive.last_seq)):
             raise BadInput(
@@ -147,14 +123,25 @@ def put_back(path: Path, file: Path) -> Archive:
 
 
 def archives(path: Path) -> tuple[Archive, ...]:
-    """Give a journal's archives, oldest first; one that does not read is left out, as if a person had taken it away."""
+    """Give a journal's archives, oldest first; one that does not read is left out and told of in the log."""
     found = []
     for file in _files(path):
         try:
             found.append(read_manifest(file))
-        except CorruptData:
-            continue
+        except CorruptData as damage:
+            log.error("%s", damage)
     return tuple(found)
+
+
+def damaged(path: Path) -> dict[Path, str]:
+    """Say of each of a journal's archives that does not read what is wrong with it, and the way out."""
+    found = {}
+    for file in _files(path):
+        try:
+            read_manifest(file)
+        except CorruptData as damage:
+            found[file] = str(damage)
+    return found
 
 
 def stem_of(file: Path) -> str:
@@ -175,39 +162,13 @@ def read_archived(path: Path, account_id: str, day: date) -> Sequence[JournalEnt
     """Read a day that was put away; empty where no archive of the journal has it."""
     for archive in reversed(archives(path)):
         if day in archive.days.get(account_id, ()):
-            with _unpacked(archive.file) as old:
+            with unpacked(archive.file) as old:
                 journal = SqliteJournal(old)
                 try:
                     return journal.read_day(account_id, day)
                 finally:
                     journal.close()
     return ()
-
-
-def read_manifest(file: Path) -> Archive:
-    """Read what an archive says of itself.
-
-    Raises
-    ------
-    CorruptData
-        It is no archive of a journal.
-    """
-    try:
-        with zipfile.ZipFile(file) as packed:
-            body = json.loads(packed.read(_MANIFEST))
-        return Archive(
-            file=file,
-            first_seq=int(body["first_seq"]),
-            last_seq=int(body["last_seq"]),
-            entries=int(body["entries"]),
-            days={name: [date.fromisoformat(each) for each in days] for name, days in body["days"].items()},
-            fills={
-                name: {date.fromisoformat(day): list(names) for day, names in days.items()}
-                for name, days in body["fills"].items()
-            },
-        )
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, EOFError) as error:
-        raise CorruptData(f"{file} is no archive of a journal ({error}); workbench journal list names them") from error
 
 
 @contextmanager
@@ -261,8 +222,8 @@ def _goes_on(connection: sa.Connection, account: str, since: int) -> bool:
 def _write(folder: Path, stem: str, connection: sa.Connection, rows: sa.Select[Any]) -> Archive:
     """Write an archive that appears whole or not at all."""
     facts = _Facts()
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        database, part = Path(scratch) / _DATABASE, Path(scratch) / "archive.part"
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
+        database, part = Path(scratch) / DATABASE, Path(scratch) / "archive.part"
         made = open_file(database)
         try:
             check(made, database)
@@ -277,8 +238,8 @@ def _write(folder: Path, stem: str, connection: sa.Connection, rows: sa.Select[A
         finally:
             made.dispose()
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.write(database, _DATABASE)
-            packed.writestr(_MANIFEST, json.dumps(facts.body()))
+            packed.write(database, DATABASE)
+            packed.writestr(MANIFEST, json.dumps(facts.body()))
         part.chmod(0o600)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -289,31 +250,13 @@ def _write(folder: Path, stem: str, connection: sa.Connection, rows: sa.Select[A
 
 def _same(file: Path, connection: sa.Connection, rows: sa.Select[Any]) -> None:
     """Read an archive back from the disk and compare it with what it is to stand for."""
-    with _unpacked(file) as old, reading(old).connect() as copied:
+    with unpacked(file) as old, reading(old).connect() as copied:
         theirs = _sound(copied, sa.select(entries).order_by(entries.c.seq))
         for row in _sound(connection, rows):
             if tuple(row) != tuple(next(theirs, ())):
                 raise CorruptData(f"{file} does not read back at entry {row.seq}; nothing was deleted from the journal")
         if next(theirs, None) is not None:
             raise CorruptData(f"{file} holds more than it should; nothing was deleted from the journal")
-
-
-@contextmanager
-def _unpacked(file: Path) -> Iterator[Path]:
-    """Lay an archive's database down beside it for a while, checked as the engine checks a journal."""
-    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-        database = Path(scratch) / _DATABASE
-        try:
-            with zipfile.ZipFile(file) as packed:
-                packed.extract(_DATABASE, scratch)
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
-            raise CorruptData(f"{file} is damaged ({error}); nothing was changed") from error
-        engine = open_file(database)
-        try:
-            check(engine, database)
-        finally:
-            engine.dispose()
-        yield database
 
 
 def _give_room_back(connection: sa.Connection, path: Path) -> None:

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from tests.unit.storage.builders import DAY, entry, opened
 from tests.unit.storage.test_journal import write
-from tests.unit.storage.test_journal_archive import days_of, one_day
+from tests.unit.storage.test_journal_archive import days_of, one_day, spoil
 from workbench.bootstrap import putting_away
 from workbench.bootstrap.live_start import _fills_by_session, open_positions
 from workbench.bootstrap.reporting import export_from_journal
@@ -76,6 +76,19 @@ def test_the_command_line_puts_away_names_and_puts_back(
     assert main(["journal", "put-back", str(data / ARCHIVE), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["entries"] == 30
     assert len(days_of(data / "journal" / "journal-live.db", LIVE)) == DAYS
+
+
+def test_an_archive_that_does_not_read_is_named_by_the_list_and_by_the_doctor(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(data))
+    putting_away.archive(data)
+    spoil(data / ARCHIVE, "archive.json")
+    with pytest.raises(BadInput, match=rf"{ARCHIVE.name} is no archive of a journal, or damaged"):
+        putting_away.records(data)
+    assert main(["journal", "list"]) == 0
+    assert f"file={data / ARCHIVE}  damaged=" in capsys.readouterr().out
+    assert main(["journal", "put-back", str(data / ARCHIVE)]) == 2
 
 
 def test_where_nothing_is_put_away_a_person_reads_none(

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from tests.unit.storage.builders import DAY, a_trade, entry, opened
 from tests.unit.storage.test_journal import write
+from tests.unit.storage.test_journal_archive import spoil
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.messages import TimerBeat
 from workbench.core.session import IST
@@ -99,6 +100,14 @@ def test_p5_a_broken_backup_changes_nothing(data: Path, tmp_path: Path) -> None:
         restore_backup(data, tmp_path / "wrong.zip", NOW)
     left = {path.name for path in (data / "journal").iterdir()} - {ENGINE_LOCK}
     assert left == set(before) - {ENGINE_LOCK}
+
+
+def test_p5_a_backup_with_a_flipped_bit_changes_nothing(data: Path) -> None:
+    backup = take_backup(data, NOW)
+    spoil(backup, "backup.json")
+    with pytest.raises(CorruptData, match="no backup of this workbench"):
+        restore_backup(data, backup, NOW)
+    assert entries(data) == 5
 
 
 def test_w9_a_name_that_points_elsewhere_is_refused(data: Path, tmp_path: Path) -> None:

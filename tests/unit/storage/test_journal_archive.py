@@ -18,8 +18,9 @@ from tests.unit.storage.test_journal import write
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.ports import JournalEntry
 from workbench.storage import journal_archive
+from workbench.storage.archive_file import MANIFEST, read_manifest, unpacked
 from workbench.storage.journal import JournalError, SqliteJournal
-from workbench.storage.journal_archive import archives, put_away, put_back, read_archived
+from workbench.storage.journal_archive import archives, damaged, put_away, put_back, read_archived
 
 KEEP = 3
 LONG = 20
@@ -198,6 +199,45 @@ def test_what_is_no_archive_is_refused_and_changes_nothing(tmp_path: Path) -> No
         journal_archive.stem_of(tmp_path / "journal-20260928T160000.zip")
     assert journal_archive.stem_of(Path("journal-live-000000001-000000002.zip")) == "journal-live"
     assert rows_of(path) == before
+
+
+def spoil(file: Path, name: str) -> None:
+    """Turn bits of what is packed under that name, as an old disk does: it does not unpack any more."""
+    with zipfile.ZipFile(file) as packed:
+        at = packed.getinfo(name).header_offset + 30 + len(name)
+    body = bytearray(file.read_bytes())
+    body[at] ^= 6
+    file.write_bytes(bytes(body))
+
+
+def test_every_flipped_bit_is_damage_that_names_the_file_and_the_way_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = journal_of(tmp_path, 5)
+    done = put_away(path, is_real=True, keep=KEEP)
+    assert done is not None
+    good = done.file.read_bytes()
+    with zipfile.ZipFile(done.file) as packed:
+        manifest = packed.getinfo(MANIFEST).header_offset
+    kinds = set()
+    for spot in (*range(0, manifest * 8, 499), *range(manifest * 8, len(good) * 8, 3)):
+        body = bytearray(good)
+        body[spot // 8] ^= 1 << spot % 8
+        done.file.write_bytes(bytes(body))
+        try:
+            (read_manifest if spot >= manifest * 8 else _unpack)(done.file)
+        except CorruptData as damage:
+            assert done.file.name in str(damage) and "put a good copy in its place" in str(damage)
+            kinds.add(type(damage.__cause__).__name__)
+    assert {"error", "BadZipFile", "RuntimeError", "NotImplementedError"} <= kinds
+    spoil(done.file, MANIFEST)
+    assert archives(path) == () and done.file.name in caplog.text
+    assert list(damaged(path)) == [done.file]
+
+
+def _unpack(file: Path) -> None:
+    with unpacked(file):
+        pass
 
 
 def _replace_in(file: Path, statement: str) -> None:
