@@ -127,8 +127,8 @@ def promote(args: argparse.Namespace) -> int:
     """``workbench promote``."""
     desk = Desk()
     known = {item.name: item for item in promoted.load_all(desk.data)}.get(args.name)
-    if known is not None and known.account != args.account:
-        _may_leave_its_account(known)
+    if known is not None:
+        _may_become_another(known, args.account, args.symbol.upper())
     if args.alerts:
         if args.set or args.start or args.end:
             raise BadInput("--alerts has no strategy: --set, --from and --to belong to one")
@@ -164,7 +164,7 @@ def deployments(args: argparse.Namespace) -> int:
     if args.account is not None and args.account != deployment.account:
         from workbench.bootstrap.dhan_venue import refuse_beyond_practice
 
-        _may_leave_its_account(deployment)
+        _may_become_another(deployment, args.account, deployment.symbol)
         deployment = replace(deployment, account=args.account)
         if args.account != "practice":
             refuse_beyond_practice(deployment)
@@ -178,10 +178,14 @@ def deployments(args: argparse.Namespace) -> int:
     return _print(args, promoted.public_view(deployment, _engine_url()))
 
 
-def _may_leave_its_account(deployment: Deployment) -> None:
+def _may_become_another(deployment: Deployment, account: str, symbol: str) -> None:
     from workbench.bootstrap.moving import refuse_while_held
 
-    refuse_while_held(deployment, data_dir(), load(), _client())
+    if account != deployment.account:
+        refuse_while_held(deployment, data_dir(), load(), _client())
+    elif symbol != deployment.symbol:
+        change = f"made anew for {symbol}"
+        refuse_while_held(deployment, data_dir(), load(), _client(), change=change)
 
 
 def alert_test(args: argparse.Namespace) -> int:

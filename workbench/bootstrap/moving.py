@@ -1,7 +1,7 @@
-"""May a deployment leave its account? Not while that account holds something of it.
+"""May a deployment leave its account, or its symbol? Not while it holds something there.
 
 What is held is watched and protected whoever owns it, but exit alerts and signals reach it only through its deployment:
-moved away, nobody but the stop would leave it.
+moved away, or made anew for another symbol, nobody but the stop would leave it.
 
 Invariant: what is held is asked of the running engine of that account, else read from its journal; what cannot be read
 counts as held.
@@ -22,8 +22,19 @@ from workbench.core.errors import BadInput, WorkbenchError
 from workbench.storage.journal import SqliteJournal
 
 
-def refuse_while_held(deployment: Deployment, data: Path, config: Config, client: EngineClient) -> None:
-    """Refuse to take a deployment from its account while units of it are held there.
+def refuse_while_held(
+    deployment: Deployment, data: Path, config: Config, client: EngineClient, *, change: str = "moved away"
+) -> None:
+    """Refuse to take a deployment from its account or symbol while units of it are held there.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        As it stands now.
+    data, config, client
+        Where to ask what it holds.
+    change : str
+        What would become of it.
 
     Raises
     ------
@@ -36,11 +47,11 @@ def refuse_while_held(deployment: Deployment, data: Path, config: Config, client
     except WorkbenchError as error:
         raise BadInput(
             f"what {deployment.name} holds on the {account.value} account is not known ({error}); start it with "
-            f"workbench up --mode {account.value} and order the move again"
+            f"workbench up --mode {account.value} and order it again"
         ) from None
     if held:
         raise BadInput(
-            f"{deployment.name} holds {', '.join(held)} on the {account.value} account: moved away, no alert and "
+            f"{deployment.name} holds {', '.join(held)} on the {account.value} account: {change}, no alert and "
             f"no signal would leave it; leave it first (workbench up --mode {account.value}, then workbench close "
             "POSITION)"
         )

@@ -91,6 +91,25 @@ def test_neither_deployments_nor_promote_takes_a_deployment_away_from_what_it_ho
     assert promoted.load(tmp_path, "SCALP_ATM") == SCALP
 
 
+def test_promote_makes_no_deployment_anew_for_another_symbol_than_the_one_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    engine = Engine([ROW])
+    monkeypatch.setattr(commands, "_client", lambda: engine)
+    promoted.save(tmp_path, SCALP)
+    again = ["promote", "SCALP_ATM", "--alerts", "--plan", "scalp_atm", "--account", "live", "--symbol"]
+    assert main([*again, "BANKNIFTY"]) == 2
+    assert "holds 50 NIFTY 16 JUN 15700 CALL (p1) on the live account: made anew for BANKNIFTY, no alert" in (
+        capsys.readouterr().err
+    )
+    assert promoted.load(tmp_path, "SCALP_ATM") == SCALP
+    assert main([*again, "nifty"]) == 0, "the same symbol is no change"
+    engine.rows = []
+    assert main([*again, "BANKNIFTY"]) == 0
+    assert promoted.load(tmp_path, "SCALP_ATM").symbol == "BANKNIFTY"
+
+
 def test_positions_are_listed_and_one_is_closed_by_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
