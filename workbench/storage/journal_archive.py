@@ -200,13 +200,29 @@ def _cut(engine: sa.Engine, *, keep: int, worth: int, is_real: bool) -> int | No
         if len(openings) < keep + worth:
             return None
         cut = int(openings[-max(1, keep)].seq)
-        for account, newest in {row.account_id: int(row.seq) for row in openings}.items():
-            mine = entries.c.account_id == account
-            last = int(connection.execute(sa.select(sa.func.max(entries.c.seq)).where(mine)).scalar() or 0)
-            if newest < cut and (last >= cut or (is_real and _goes_on(connection, account, newest))):
-                cut = newest
+        if is_real:
+            for account, newest in {row.account_id: int(row.seq) for row in openings}.items():
+                if newest < cut and _goes_on(connection, account, newest):
+                    cut = newest
+        cut = _between_days(connection, [(row.account_id, int(row.seq)) for row in openings], cut)
         first = int(connection.execute(sa.select(sa.func.min(entries.c.seq))).scalar() or 0)
     return cut if first < cut else None
+
+
+def _between_days(connection: sa.Connection, openings: Sequence[tuple[str, int]], cut: int) -> int:
+    """Lower a cut until no account has a day that begins before it and goes on behind it.
+
+    Accounts of one journal may take turns within a day, so that a beginning of one lies in the middle of another's.
+    """
+    starts = {seq for _, seq in openings}
+    while True:
+        since = sa.select(entries.c.account_id, sa.func.min(entries.c.seq)).where(entries.c.seq >= cut)
+        goes_on = {name for name, seq in connection.execute(since.group_by(entries.c.account_id)) if seq not in starts}
+        newest = {account: seq for account, seq in openings if seq < cut}
+        split = [seq for account, seq in newest.items() if account in goes_on]
+        if not split:
+            return cut
+        cut = min(split)
 
 
 def _goes_on(connection: sa.Connection, account: str, since: int) -> bool:

@@ -111,6 +111,39 @@ def test_a_day_that_another_account_was_opened_within_stays_whole(tmp_path: Path
     assert len(days_of(path)) == 6
 
 
+@pytest.mark.parametrize("keep", [3, 4, 5])
+def test_a_day_within_which_two_accounts_took_turns_is_never_split(tmp_path: Path, keep: int) -> None:
+    path, made = tmp_path / "journal.db", []
+    for number in range(6):
+        first, day = number * LONG + 1, DAY + timedelta(days=number)
+        made += [replace(opened(first + at, day), account_id=name) for at, name in ((0, "live-1"), (1, "live-2"))]
+        trade = a_trade(first + 2, alert_id=f"b{number}", tag=str(number))
+        made += [replace(each, account_id="live-1") for each in trade]
+    write(path, made)
+    assert put_away(path, is_real=True, keep=keep) is not None
+    journal = SqliteJournal(path)
+    try:
+        for number in range(6):
+            day = DAY + timedelta(days=number)
+            told = journal.read_day("live-1", day) or read_archived(path, "live-1", day)
+            assert len(told) == 5, f"day {number} is in one place"
+            assert bool(journal.read_day("live-1", day)) is not bool(read_archived(path, "live-1", day))
+    finally:
+        journal.close()
+
+
+def test_a_cut_goes_down_until_nobodys_day_is_split(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    begun = [(1, "one"), (3, "two"), (7, "three"), (12, "four")]
+    made = [replace(opened(seq), account_id=name) for seq, name in begun]
+    goes_on = [(4, "one"), (8, "two"), (13, "three")]
+    made += [replace(a_trade(seq, alert_id=str(seq), tag=str(seq))[0], account_id=name) for seq, name in goes_on]
+    write(path, sorted(made, key=lambda each: each.seq))
+    before = rows_of(path)
+    assert put_away(path, is_real=False, keep=1) is None, "four begins within three, three within two, two in one"
+    assert rows_of(path) == before
+
+
 def test_a_kill_between_archive_and_delete_loses_nothing_and_the_next_run_does_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
