@@ -260,8 +260,21 @@ def _write(folder: Path, stem: str, connection: sa.Connection, rows: sa.Select[A
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         whole = folder / f"{stem}-{facts.first:09d}-{facts.last:09d}.zip"
+        if whole.exists():
+            _refuse_another(whole, connection, rows)
         part.replace(whole)
     return read_manifest(whole)
+
+
+def _refuse_another(whole: Path, connection: sa.Connection, rows: sa.Select[Any]) -> None:
+    """Refuse to write over an archive that holds other entries: a salvaged journal may count from one again."""
+    try:
+        _same(whole, connection, rows)
+    except CorruptData as differs:
+        raise CorruptData(
+            f"{whole} stands there already and is not what would be written ({differs}); move it to a safe place, "
+            "then: workbench journal archive"
+        ) from differs
 
 
 def _same(file: Path, connection: sa.Connection, rows: sa.Select[Any]) -> None:

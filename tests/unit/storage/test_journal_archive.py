@@ -18,7 +18,7 @@ from tests.unit.storage.test_journal import write
 from workbench.core.errors import BadInput, CorruptData
 from workbench.core.ports import JournalEntry
 from workbench.storage import journal_archive
-from workbench.storage.archive_file import MANIFEST, read_manifest, unpacked
+from workbench.storage.archive_file import DATABASE, MANIFEST, read_manifest, unpacked
 from workbench.storage.journal import JournalError, SqliteJournal
 from workbench.storage.journal_archive import archives, damaged, put_away, put_back, read_archived
 
@@ -160,6 +160,25 @@ def test_a_kill_between_archive_and_delete_loses_nothing_and_the_next_run_does_i
     assert put_away(path, is_real=True, keep=KEEP) is not None
     assert len(archives(path)) == 1
     assert [each.name for each in (tmp_path / "archive").iterdir()] == [archives(path)[0].file.name]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_no_archive_is_written_over_by_other_entries_of_the_same_numbers(tmp_path: Path, is_damaged: bool) -> None:
+    path = journal_of(tmp_path, 8)
+    done = put_away(path, is_real=True, keep=KEEP)
+    assert done is not None
+    if is_damaged:
+        spoil(done.file, DATABASE)
+    kept = done.file.read_bytes()
+    path.unlink()
+    later = [replace(each, now=each.now + timedelta(hours=1)) for number in range(8) for each in one_day(number)]
+    write(path, later)
+    before = rows_of(path)
+    with pytest.raises(CorruptData, match=r"stands there already .*; move it to a safe place"):
+        put_away(path, is_real=True, keep=KEEP)
+    assert (done.file.read_bytes(), rows_of(path)) == (kept, before)
+    done.file.rename(tmp_path / "safe.zip")
+    assert put_away(path, is_real=True, keep=KEEP) is not None
 
 
 def test_an_archive_that_does_not_read_back_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
