@@ -36,8 +36,14 @@ def archive(data: Path, *, worth: int = 1) -> dict[str, Any]:
 def put_back_file(data: Path, file: Path) -> dict[str, Any]:
     """Put an archive's days back into their journal."""
     path = data / "journal" / f"{stem_of(file)}.db"
-    with engine_down(data, "old days of its journal are moved"):
-        done = put_back(path, file)
+    try:
+        with engine_down(data, "old days of its journal are moved"):
+            done = put_back(path, file)
+    except OSError as error:
+        raise BadInput(
+            f"{file} could not be put back: {error}; make room and let {path.parent} be written to, then: workbench "
+            f"journal put-back {file}"
+        ) from error
     return {"journal": path.name, "entries": done.entries, "first": done.first_seq, "last": done.last_seq}
 
 

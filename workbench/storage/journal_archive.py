@@ -15,7 +15,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +46,9 @@ KEEP_OPENINGS = 30
 
 SIMULATED_BYTES = 256 * 1024 * 1024
 """Of a simulated account's archives; the oldest go beyond it. Those of real money are never deleted."""
+
+LEFT_S = 3600.0
+"""Age beyond which what was unpacked belongs to nobody any more."""
 
 _NAME = re.compile(r"(?P<stem>journal(?:-[a-z]+)?)-\d{9,}-\d{9,}\.zip")
 _AT_ONCE = 500
@@ -76,6 +81,7 @@ def put_away(path: Path, *, is_real: bool, keep: int = KEEP_OPENINGS, worth: int
         rows = sa.select(entries).where(entries.c.seq < cut).order_by(entries.c.seq)
         folder = path.parent / FOLDER
         folder.mkdir(exist_ok=True)
+        _sweep(folder)
         with engine.connect() as connection:
             archive = _write(folder, path.stem, connection, rows)
             _same(archive.file, connection, rows)
@@ -286,6 +292,14 @@ def _same(file: Path, connection: sa.Connection, rows: sa.Select[Any]) -> None:
                 raise CorruptData(f"{file} does not read back at entry {row.seq}; nothing was deleted from the journal")
         if next(theirs, None) is not None:
             raise CorruptData(f"{file} holds more than it should; nothing was deleted from the journal")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what somebody who was killed has left: a whole copy of its rows. Whoever reads a day needs no hour."""
+    oldest = time.time() - LEFT_S
+    for left in folder.glob(f"{SCRATCH}*"):
+        if left.stat().st_mtime < oldest:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _give_room_back(connection: sa.Connection, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from workbench.bootstrap.reporting import export_from_journal
 from workbench.cli import main
 from workbench.core.errors import BadInput
 from workbench.core.messages import TimerBeat
+from workbench.storage import journal_archive
 from workbench.storage.backup import ENGINE_LOCK
 
 DAYS = 36
@@ -89,6 +91,23 @@ def test_an_archive_that_does_not_read_is_named_by_the_list_and_by_the_doctor(
     assert main(["journal", "list"]) == 0
     assert f"file={data / ARCHIVE}  damaged=" in capsys.readouterr().out
     assert main(["journal", "put-back", str(data / ARCHIVE)]) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_keeps_an_archive_where_it_is_and_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_DATA", str(data))
+    putting_away.archive(data)
+    left = days_of(data / "journal" / "journal-live.db", LIVE)
+
+    def read_only(*_: object) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal_archive, "open_file", read_only)
+        assert main(["journal", "put-back", str(data / ARCHIVE)]) == 2
+    assert "Read-only file system; make room and let" in capsys.readouterr().err
+    assert days_of(data / "journal" / "journal-live.db", LIVE) == left
 
 
 def test_where_nothing_is_put_away_a_person_reads_none(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import zipfile
 from collections.abc import Sequence
@@ -179,6 +181,34 @@ def test_no_archive_is_written_over_by_other_entries_of_the_same_numbers(tmp_pat
     assert (done.file.read_bytes(), rows_of(path)) == (kept, before)
     done.file.rename(tmp_path / "safe.zip")
     assert put_away(path, is_real=True, keep=KEEP) is not None
+
+
+def test_what_a_killed_process_left_unpacked_is_removed_and_what_may_be_in_use_is_not(tmp_path: Path) -> None:
+    path, folder = journal_of(tmp_path, 8), tmp_path / "archive"
+    for name in ("unpacked-old", "unpacked-new"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "journal.db").write_bytes(b"rows")
+    os.utime(folder / "unpacked-old", (0, 0))
+    done = put_away(path, is_real=True, keep=KEEP)
+    assert done is not None
+    assert {each.name for each in folder.iterdir()} == {"unpacked-new", done.file.name}
+
+
+def test_no_room_to_unpack_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = journal_of(tmp_path, 8)
+    done = put_away(path, is_real=True, keep=KEEP)
+    assert done is not None
+    before = rows_of(path)
+
+    def full(self: Path, body: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for work in (lambda: put_back(path, done.file), lambda: read_archived(path, "practice", DAY)):
+        with pytest.raises(BadInput, match=r"cannot be unpacked in .*No space left.*make room there"):
+            work()
+    assert rows_of(path) == before
+    assert [each.name for each in (tmp_path / "archive").iterdir()] == [done.file.name]
 
 
 def test_an_archive_that_does_not_read_back_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
