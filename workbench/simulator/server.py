@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
@@ -127,6 +128,11 @@ def create_app(application: Application) -> FastAPI:
     @app.exception_handler(TurnedAway)
     async def turned_away(_: Request, reason: TurnedAway) -> Response:
         return answer(*reason.answer)
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
+        # An engine was killed in the middle of its request: nothing was taken, and nobody is there to be told.
+        return Response(status_code=400)
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(request: Request, error: StarletteHTTPException) -> Response:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import socket
 import time
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -63,6 +66,20 @@ async def silent(link: ClientConnection, seconds: float = 0.15) -> bool:
     except TimeoutError:
         return True
     return False
+
+
+def test_p1_a_client_that_dies_in_the_middle_of_its_order_leaves_no_order_and_no_traceback(
+    sim: RunningSimulator, http: requests.Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = urlsplit(sim.origin)
+    head = f"POST /v2/orders HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 400\r\n\r\n"
+    for _ in range(3):
+        with socket.create_connection((place.hostname, place.port), timeout=5) as wire:
+            wire.sendall(head.encode() + b'{"dhanClientId": ')
+            assert http.get(f"{sim.origin}/simulator/clock", timeout=5).ok
+    for _ in range(3):
+        assert http.get(f"{sim.origin}/v2/orders", timeout=5).json() == []
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
 def test_the_market_stands_until_somebody_is_ready() -> None:
