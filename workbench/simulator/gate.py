@@ -16,7 +16,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +36,14 @@ _RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _LONGEST_WAIT_S = 2.0
 
 Headers = list[tuple[bytes, bytes]]
+
+
+class Hidden(NamedTuple):
+    """An order whose look-up lags, and its side: a leg of the other side may carry the same number and is another."""
+
+    until: float
+    book: bool
+    side: str
 
 
 @dataclass(slots=True)
@@ -74,7 +82,7 @@ class FaultGate:
 
     def __init__(self, app: ASGIApp, faults: FaultBook, strike_order: Callable[[Fault], None]) -> None:
         self.app, self.faults, self._strike_order = app, faults, strike_order
-        self._hidden: dict[str, tuple[float, bool]] = {}
+        self._hidden: dict[str, Hidden] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request or a socket through, or do to it what was ordered."""
@@ -91,7 +99,7 @@ class FaultGate:
     def hidden(self) -> set[str]:
         """Give the orders that no order book shows now, though they are there."""
         now = time.monotonic()
-        return {name for name, (until, book) in self._hidden.items() if book and until > now}
+        return {name for name, each in self._hidden.items() if each.book and each.until > now}
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = str(scope["method"]), str(scope["path"])
@@ -112,37 +120,48 @@ class FaultGate:
         of_order = self.faults.take(ORDERS, met, thing)
         if of_order is not None and of_order.kind is not FaultKind.LAGGING_LOOKUP:
             self._strike_order(of_order)
-        kept = Kept()
+        kept, sent = Kept(), bytearray()
 
         async def keep(message: Message) -> None:
             kept.take(message)
 
-        await self.app(scope, receive, keep)
+        async def read() -> Message:
+            message = await receive()
+            sent.extend(message.get("body", b""))
+            return message
+
+        await self.app(scope, read, keep)
         if of_order is not None and of_order.kind is FaultKind.LAGGING_LOOKUP:
-            self._hide(kept, of_order)
+            self._hide(kept, of_order, asked=_document(bytes(sent)))
         elif self._hidden and method == "GET":
             self._without_hidden(path, kept)
         await _afterwards(fault, kept, send)
 
-    def _hide(self, kept: Kept, fault: Fault) -> None:
+    def _hide(self, kept: Kept, fault: Fault, *, asked: Any) -> None:
         answers = _document(kept.body)
+        side = str(asked.get("transactionType", "")) if isinstance(asked, dict) else ""
         for row in answers if isinstance(answers, list) else [answers]:
             if isinstance(row, dict) and row.get("orderId"):
-                self._hidden[str(row["orderId"])] = (time.monotonic() + fault.seconds, fault.book)
+                self._hidden[str(row["orderId"])] = Hidden(time.monotonic() + fault.seconds, fault.book, side)
 
     def _without_hidden(self, path: str, kept: Kept) -> None:
         """Take orders whose look-up lags out of an answer."""
         now = time.monotonic()
-        self._hidden = {name: each for name, each in self._hidden.items() if each[0] > now}
+        self._hidden = {name: each for name, each in self._hidden.items() if each.until > now}
         path = path.removeprefix("/v2")
         by_tag = path.startswith("/orders/external/")
         if not by_tag and not path.startswith(("/orders", "/trades")):
             return
-        hidden = {name for name, (_, book) in self._hidden.items() if by_tag or book}
+        hidden = {name: each for name, each in self._hidden.items() if by_tag or each.book}
+
+        def is_hidden(row: dict[str, Any]) -> bool:
+            each = hidden.get(str(row.get("orderId")))
+            return each is not None and row.get("transactionType", each.side) in (each.side, "")
+
         found = _document(kept.body)
         if isinstance(found, list):
-            kept.body = orjson.dumps([row for row in found if str(row.get("orderId")) not in hidden])
-        elif isinstance(found, dict) and str(found.get("orderId")) in hidden:
+            kept.body = orjson.dumps([row for row in found if not is_hidden(row)])
+        elif isinstance(found, dict) and is_hidden(found):
             text = "Incorrect request for order and cannot be processed"
             kept.status = 404 if by_tag else 200
             kept.body = orjson.dumps(error("Order_Error", "DH-906", text) if by_tag else [])

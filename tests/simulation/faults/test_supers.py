@@ -130,6 +130,19 @@ def test_the_legs_rest_at_the_broker_with_the_entry_and_the_target_fills_there(r
     run(day)
 
 
+def test_r1_a_leg_that_sells_while_its_entry_is_not_listed_is_booked(run: Run, tmp_path: Path) -> None:
+    async def day(sim: RunningSimulator) -> None:
+        sim.fault("lagging_lookup", match="POST /super/orders", seconds=600, book=True)
+        async with supered(sim, tmp_path, NEAR) as it:
+            await rests(it)
+            await it.until(lambda: not net_at_broker(sim), "the target", seconds=3600)
+            await it.until(lambda: not it.positions(), "a word on it", seconds=4)
+            assert only(it).exit_reason == "target"
+            assert it.engine.book.frozen == ()
+
+    run(day)
+
+
 def test_the_stop_leg_fills_at_the_broker(run: Run, tmp_path: Path) -> None:
     async def day(sim: RunningSimulator) -> None:
         async with supered(
