@@ -4,7 +4,9 @@ Invariant: nothing is guessed. What the snapshot explains is returned as an upda
 is a difference, and differences of positions freeze the account.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from workbench.core.book import Book
@@ -12,6 +14,7 @@ from workbench.core.messages import BrokerOrder, SnapshotTaken
 from workbench.core.order import Order, OrderState, Product
 from workbench.core.position import Position, PositionState
 from workbench.core.signal import Side
+from workbench.core.super_order import is_shared_leg
 
 LEG_SHOWN_WITHIN = timedelta(seconds=60)
 """What the list of super orders does not show so long after its entry's fill is not there: lists lag by seconds."""
@@ -66,6 +69,37 @@ def compare_orders(book: Book, snapshot: SnapshotTaken) -> Findings:
         updates.append((order.ticket.correlation_id, row))
     absent = [order for key, order in book.orders.items() if key not in listed and order.state.may_rest]
     return Findings(updates=tuple(updates), absent=tuple(absent), foreign=tuple(foreign), unplaced=tuple(unplaced))
+
+
+def counted_once(book: Book, rows: Sequence[BrokerOrder]) -> tuple[BrokerOrder, ...]:
+    """Take from rows of legs that share their entry's number what they tell of units that the book has counted already.
+
+    How much was sold under that number is sure, and by which leg is what a list says that lags: the next look may give
+    the same sale to the other leg. What was booked for one is not booked for the other too (fault S1).
+    """
+    fresh: Counter[str] = Counter()
+    for row in rows:
+        if row.leg is not None and is_shared_leg(row):
+            fresh[row.leg.entry_id] += row.filled_quantity
+    if not fresh:
+        return tuple(rows)
+    for order in book.orders.values():
+        if order.ticket.leg_of:
+            fresh[book.orders[order.ticket.leg_of].order_id] -= order.filled_quantity
+    return tuple(_within(book, row, fresh) if is_shared_leg(row) else row for row in rows)
+
+
+def _within(book: Book, row: BrokerOrder, fresh: Counter[str]) -> BrokerOrder:
+    order, entry_id = book.of_row(row), "" if row.leg is None else row.leg.entry_id
+    if order is None or row.filled_quantity <= order.filled_quantity:
+        return row
+    units = min(row.filled_quantity - order.filled_quantity, max(0, fresh[entry_id]))
+    fresh[entry_id] -= units
+    filled = order.filled_quantity + units
+    if filled == row.filled_quantity:
+        return row
+    is_over = row.state.is_done or row.filled_quantity >= row.quantity
+    return replace(row, filled_quantity=filled, state=OrderState.CANCELLED if is_over else row.state)
 
 
 def compare_positions(book: Book, snapshot: SnapshotTaken) -> tuple[Difference, ...]:

@@ -31,6 +31,7 @@ __all__ = [
     "SuperOrder",
     "SuperTicket",
     "broken_super_rule",
+    "is_shared_leg",
     "is_told_without_units",
     "shared_leg_id",
     "super_ticket",
@@ -131,13 +132,18 @@ def shared_leg_id(entry_id: str, name: SuperLegName) -> str:
     return f"{entry_id}-{name.value}"
 
 
+def is_shared_leg(row: BrokerOrder) -> bool:
+    """Tell whether a row is of a leg without an id of its own."""
+    return row.leg is not None and row.order_id == shared_leg_id(row.leg.entry_id, row.leg.name)
+
+
 def is_told_without_units(row: BrokerOrder) -> bool:
     """Tell whether a word on a leg under its entry's id says more than that it rests, and nothing of what it sold.
 
     Whose units such a word counts nobody can say, so they are left out of it; only the list of super orders tells.
     """
-    is_shared = row.leg is not None and row.order_id == shared_leg_id(row.leg.entry_id, row.leg.name)
-    return is_shared and not row.filled_quantity and row.state not in (OrderState.ACCEPTED, OrderState.WORKING)
+    is_more = row.state not in (OrderState.ACCEPTED, OrderState.WORKING)
+    return is_shared_leg(row) and not row.filled_quantity and is_more
 
 
 def with_legs(seen: SnapshotTaken, supers: Iterable[SuperOrder]) -> SnapshotTaken:
@@ -173,7 +179,8 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
         units = min(units, leg.triggered_quantity or units)
         if not units and not leg.state.is_done:
             continue  # beside an entry that is told to have filled nothing a leg protects nothing: it is not shown
-        mine = [each for each in trades if each.order_id == order_id] if has_own_id else _shared(leg, found, trades)
+        own = [each for each in trades if each.order_id == order_id]
+        mine = own if has_own_id else _shared(leg, found, trades, entered=_entered(found, rows, trades))
         filled = sum(each.quantity for each in mine)
         value = sum((each.price * each.quantity for each in mine), ZERO)
         yield BrokerOrder(
@@ -184,7 +191,7 @@ def _legs(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerT
             segment=entry.segment,
             security_id=entry.security_id,
             side=leg.side,
-            quantity=units,
+            quantity=max(units, filled),
             filled_quantity=filled,
             average_price=value / filled if filled else ZERO,
             price=price,
@@ -199,18 +206,27 @@ def _has_own_id(leg: SuperLeg, found: SuperOrder) -> bool:
     return leg.order_id not in ("", "0", "NA", *others)
 
 
-def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -> list[BrokerTrade]:
+def _entered(found: SuperOrder, rows: dict[str, BrokerOrder], trades: tuple[BrokerTrade, ...]) -> int:
+    """Units that the entry has filled by whichever list knows most: that of super orders may lag behind the others."""
+    entry = found.entry
+    mine = (each.quantity for each in trades if each.order_id == entry.order_id and each.side is entry.side)
+    known = max(entry.filled_quantity, rows[entry.order_id].filled_quantity, sum(mine))
+    return known or max((each.quantity for each in found.legs), default=0)  # a leg sells no more than it is for
+
+
+def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...], *, entered: int) -> list[BrokerTrade]:
     """Give executions of a leg that has no id of its own: those out of the position under the ids of the order.
 
     They count once: for the leg that is said to have traded, else for the first that was sent to the exchange. What is
-    more than the entry has filled is the other's, if that has gone too: then both have sold (fault R15). An execution
-    that goes beyond that is some of each: a leg never sells more than its entry has filled.
+    more than the entry has filled is the other's, also while the list does not show it gone: then both have sold (fault
+    R15). An execution that goes beyond that is some of each: a leg never sells more than its entry has filled.
     """
     gone = [each for each in found.legs if each.state is OrderState.FILLED or each.triggered_quantity]
     gone.sort(key=lambda each: (each.state is not OrderState.FILLED, not each.triggered_quantity))
     ids = (found.entry.order_id, leg.order_id)
-    mine: dict[SuperLegName, list[BrokerTrade]] = {each.name: [] for each in gone}
-    first, last, left = gone[0] if gone else leg, gone[-1] if gone else leg, found.entry.filled_quantity
+    mine: dict[SuperLegName, list[BrokerTrade]] = {each.name: [] for each in found.legs}
+    first, left = gone[0] if gone else leg, entered
+    last = next((each for each in found.legs if each.name is not first.name), first)
     for each in trades:
         if each.order_id not in ids or each.side is not leg.side or not gone:
             continue
@@ -219,4 +235,4 @@ def _shared(leg: SuperLeg, found: SuperOrder, trades: tuple[BrokerTrade, ...]) -
             if units:
                 mine[whose.name].append(replace(each, quantity=units))
         left -= within
-    return mine.get(leg.name, [])
+    return mine[leg.name]

@@ -85,3 +85,29 @@ def test_r16_what_a_shared_leg_sold_before_it_was_taken_back_is_not_sold_again(s
     leaving = [each for each in stand.tickets() if each.position_id == stand.position.position_id][1:]
     plain = [each.quantity for each in leaving if not each.leg_of]
     assert (stand.position.open_quantity, plain) == (25, [25])
+
+
+@pytest.mark.parametrize("left_by", LEGS)
+def test_s1_a_sale_that_the_next_look_gives_to_the_other_leg_is_booked_once(
+    stand: SharedStand, left_by: Purpose
+) -> None:
+    other = next(each for each in LEGS if each is not left_by)
+    done, gone = OrderState.FILLED, OrderState.CANCELLED
+    stand.shows(stand.shared(left_by, filled=50, state=done), stand.shared(other, state=gone), held={CALL: 0})
+    assert stand.position.open_quantity == 0
+    sent = len(stand.tickets())
+    for _ in range(3):
+        stand.shows(stand.shared(left_by, state=gone), stand.shared(other, filled=50, state=done), held={CALL: 0})
+        stand.wait(7)
+    assert stand.position.open_quantity == 0
+    assert stand.tickets()[sent:] == []
+    assert stand.book.frozen == ()
+    assert stand.reborn() == stand.book
+
+
+def test_r15_a_second_sale_is_booked_whichever_leg_the_first_was_booked_for(stand: SharedStand) -> None:
+    done = OrderState.FILLED
+    stand.shows(stand.shared(Purpose.STOP, filled=50, state=done), stand.shared(Purpose.TARGET), held={CALL: 0})
+    both = [stand.shared(each, filled=50, state=done) for each in LEGS]
+    stand.shows(*both, held={CALL: -50})
+    assert [(each.side.value, each.quantity) for each in stand.tickets("X")] == [("BUY", 50)]

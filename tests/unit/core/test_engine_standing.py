@@ -7,7 +7,7 @@ import pytest
 from tests.unit.core.builders import CALL, Stand, scalp
 from tests.unit.core.test_engine_exits_slices import RICH
 from workbench.core.engine.settling import STANDS_S
-from workbench.core.messages import AccountFrozen, Notify
+from workbench.core.messages import AccountFrozen, Notify, SnapshotTaken, TakeSnapshot
 
 LOTS = 36
 
@@ -87,3 +87,19 @@ def test_r24_what_is_under_way_in_the_contract_puts_it_off_no_longer_either() ->
         stand.wait(2)
     stand.snapshot(entry, held={CALL: 150})
     assert stand.book.frozen
+
+
+def test_s10_an_answer_that_slept_with_the_computer_confirms_no_difference() -> None:
+    stand = Stand()
+    stand.protected()
+    stop = stand.ticket("S")
+    entry = stand.row(stand.ticket("E"), 50, 120)
+    stand.snapshot(entry, stand.row(stop), held={CALL: 0})
+    asleep = SnapshotTaken(taken_at=stand.now, orders=(entry, stand.row(stop)), positions=())
+    stand.go_to("13:00:00")
+    asked = len(stand.of(TakeSnapshot))
+    stand.tell(asleep)
+    assert stand.book.frozen == ()
+    assert len(stand.of(TakeSnapshot)) > asked
+    stand.snapshot(entry, stand.row(stop), held={CALL: 0})
+    assert len(stand.book.frozen) == 1

@@ -105,10 +105,20 @@ def test_r15_a_sale_that_goes_beyond_what_the_entry_filled_is_some_of_each_leg()
     assert sum(each.average_price * 75 for each in found) == sum(units * price for units, price in parts)
 
 
-def test_r15_what_is_sold_beyond_the_entry_is_told_also_where_one_leg_alone_went() -> None:
+def test_r15_what_is_sold_beyond_the_entry_is_the_other_legs_also_where_one_alone_is_shown_to_have_gone() -> None:
     stop, target = leg(STOP, "5925", triggered_quantity=75), leg(TARGET, "5925")
     _, *found = rows(stop, target, trades=(sold("5925"), replace(sold("5925"), trade_id="U")))
-    assert [each.filled_quantity for each in found] == [150, 0]
+    assert [each.filled_quantity for each in found] == [75, 75]
+
+
+@pytest.mark.parametrize("book", [75, 0])
+def test_s1_a_list_that_lags_behind_its_entrys_fill_gives_no_leg_the_others_sale(book: int) -> None:
+    stop, target = (leg(each, "5925", triggered_quantity=75, state=OrderState.FILLED) for each in (STOP, TARGET))
+    listed = SuperOrder(entry=replace(ENTRY, filled_quantity=0), legs=(stop, target))
+    sales = (sold("5925"), replace(sold("5925"), trade_id="U"))
+    in_book = replace(ENTRY, filled_quantity=book)
+    seen = with_legs(SnapshotTaken(taken_at=NOW, orders=(in_book,), trades=sales), (listed,))
+    assert [(each.quantity, each.filled_quantity) for each in seen.orders[1:]] == [(75, 75)] * 2
 
 
 def test_a_leg_that_was_sent_covers_what_was_sent_though_its_entry_has_filled_more_since() -> None:

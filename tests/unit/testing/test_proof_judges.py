@@ -16,6 +16,7 @@ from workbench.core.exit_rules import Distance
 from workbench.core.instrument import Right
 from workbench.core.messages import (
     Event,
+    ExitBegan,
     OvernightListed,
     PositionCarried,
     PositionPlanned,
@@ -256,3 +257,33 @@ def test_r15_on_a_day_that_is_calm_from_the_start_it_is_taken_back_soon() -> Non
         judge.judge_pairs(alarm_now=False, trades=True)
     with pytest.raises(BrokenPromise, match="rest to leave 0"):
         judge.judge_pairs(alarm_now=False, trades=True)
+
+
+# --- what is bare -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("looks", "seconds"),
+    [
+        ([(50, 0)] * 3 + [(100, 50)] * 9, 9),
+        ([(50, 0)] * 3 + [(100, 0)] * 9, 12),
+        ([(100, 50)] * 11, 11),
+        ([(100, 0)] * 4 + [(50, 0)] * 4, 8),
+        ([(50, 0)] * 3 + [(100, 50)] * 2 + [(150, 100)] * 4, 4),
+    ],
+)
+def test_each_part_that_fills_has_its_own_seconds_and_the_oldest_is_covered_first(
+    looks: list[tuple[int, int]], seconds: int
+) -> None:
+    judge = Oracle(Venue(random.Random(1), Faults(), NOW, NOW))
+    counted = [judge._bare_for(NAME, held, working) for held, working in looks]
+    assert counted[-1] == seconds
+
+
+def test_an_exit_that_died_with_its_process_before_it_was_written_is_waited_for_by_nobody() -> None:
+    judge = PairOracle(PairVenue(random.Random(1), Faults(), NOW, NOW))
+    began = ExitBegan(position_id=NAME, reason="opposite", at=NOW)
+    judge.take(JournalEntry(seq=1, now=NOW, account_id="proof", message=None, events=(began,)))
+    assert judge.held_up.reasons == {NAME: "opposite"}
+    judge.held_up.again([])
+    assert judge.held_up.reasons == {}

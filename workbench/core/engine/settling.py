@@ -20,7 +20,15 @@ from workbench.core.messages import (
     SnapshotTaken,
 )
 from workbench.core.order import Order, OrderChange, OrderState, OrderType, Purpose
-from workbench.core.reconcile import Difference, Findings, compare_orders, compare_positions, in_flight, is_holding
+from workbench.core.reconcile import (
+    Difference,
+    Findings,
+    compare_orders,
+    compare_positions,
+    counted_once,
+    in_flight,
+    is_holding,
+)
 
 ABSENT_LOOKS = 3
 """Full snapshots that must miss an unanswered order before it is given up (fault R1); a late fill is still believed."""
@@ -36,6 +44,9 @@ It is looked for each second. One that is listed only after that is taken back a
 
 CONFIRM_S = 5
 """A difference of positions must stand this long, while nothing is under way, before it freezes the account."""
+
+RECENT_S = 30
+"""An answer that comes so long after its look began has slept with the computer: alone it confirms no difference."""
 
 STANDS_S = 30
 """A difference of one sign that has stood this long freezes, whatever is traded or under way in its contract.
@@ -56,6 +67,7 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     if snapshot.available_funds is not None and snapshot.available_funds != turn.book.funds:
         turn.emit(FundsSeen(available=snapshot.available_funds, at=turn.now))
     named: list[str] = []
+    snapshot = replace(snapshot, orders=counted_once(turn.book, snapshot.orders))
     findings = compare_orders(turn.book, snapshot)
     for correlation_id, row in findings.updates:
         named += _fold(turn, turn.book.orders[correlation_id], row)
@@ -235,17 +247,19 @@ def _confirm(turn: Turn, unexplained: tuple[Difference, ...], taken_at: datetime
 
     Nor could a fill of ours that is younger: the broker's list may lag behind it, and behind the next one by as much.
     A look that began before that fill, or before the difference was first seen, confirms nothing however late it comes.
-    What has stood in all looks of half a minute is real all the same.
+    What has stood in all looks of half a minute is real all the same. An answer that is older than that has slept with
+    the computer, or the clock was set forward: it tells of another time, and is asked for again.
     """
     desk, seen, confirmed = turn.desk, {}, []
+    is_recent = turn.now - taken_at < timedelta(seconds=RECENT_S)
     for each in unexplained:
         known = desk.mismatches.get(each.key)
         now_seen = seen[each.key] = _seen_again(turn, each, known)
-        if known is None or known.excess != each.excess:
+        if known is None or known.excess != each.excess or not is_recent:
             sending.ask_snapshot(turn, f"confirm: {each}")
         stands = now_seen.looks >= STANDS_LOOKS and turn.now - now_seen.stood_since >= timedelta(seconds=STANDS_S)
         is_quiet = turn.now - now_seen.since >= timedelta(seconds=CONFIRM_S) and taken_at >= now_seen.since
-        if str(each) in turn.book.frozen or is_quiet or stands:
+        if str(each) in turn.book.frozen or (is_quiet and is_recent) or stands:
             confirmed.append(each)
         if stands:  # said once: the next word about it, with other numbers, is another half minute away
             seen[each.key] = replace(now_seen, least=each.excess, stood_since=turn.now, looks=0)

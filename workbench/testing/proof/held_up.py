@@ -10,6 +10,7 @@ Invariant: the engine is not asked; reasons are the journal's, orders the venue'
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from workbench.core.messages import Event, ExitBegan, Message, ModifyOrder, OperatorOrdered, PlaceOrder, PositionPlanned
@@ -90,6 +91,12 @@ class HeldUp:
             self._count(self.idle, name, is_idle)
             text = f"{name} is to be left ({reason}) and waits {self.idle[name]} s for a target that does not go"
             promise(self.idle[name] <= TRIED_S, "R15", text)
+
+    def again(self, entries: Iterable[JournalEntry]) -> None:
+        """The process died: what it had decided and not written down was never decided."""
+        self.reasons.clear()
+        for entry in entries:
+            self.take(entry)
 
     def disturbed(self) -> None:
         """The process died: an order of a person may be lost with it, and what was known is looked up again."""

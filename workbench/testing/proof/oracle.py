@@ -87,7 +87,7 @@ class Oracle:
         self.venue = venue
         self.measures = Measures()
         self.naked: dict[str, int] = {}
-        self.bare: dict[str, int] = {}
+        self.bare: dict[str, list[tuple[int, int]]] = {}
         self.unseen: dict[str, int] = {}
         self.overseen: dict[str, int] = {}
         self.alarmed: set[str] = set()
@@ -205,11 +205,24 @@ class Oracle:
         self.measures.longest_naked_s = max(self.measures.longest_naked_s, seconds)
         if position.open_quantity < held:
             return  # not known yet: `_known` bounds it
-        seconds = self.bare[position_id] = self.bare.get(position_id, 0) + 1
+        seconds = self._bare_for(position_id, held, working)
         is_excused = position.state is PositionState.EXITING or position_id in self.alarmed
         late = seconds > (ALARMED_AT_MOST_S if is_excused else NAKED_AT_MOST_S)
         self.measures.unprotected += late
         promise(not late, "I5", f"{position_id} ({position.state}): {working} of {held} protected for {seconds} s")
+
+    def _bare_for(self, position_id: str, held: int, working: int) -> int:
+        """Count the seconds of what is known and bare: each part has its own, and the oldest is covered first."""
+        parts, left = [], held
+        for units, seconds in self.bare.get(position_id, []):
+            kept = min(units, left)
+            left -= kept
+            working -= kept
+            parts.append((kept, 0 if working >= 0 else seconds + 1))
+        if left:
+            parts.append((left, 0 if working >= left else 1))
+        self.bare[position_id] = parts
+        return max(seconds for _, seconds in parts)
 
     def _stops(self, position: Position) -> None:
         """A resting stop lies on the right side, at the plan's distance or nearer, and never loosens."""

@@ -102,6 +102,7 @@ class WithPairs(Day):
 
     async def begin_again(self) -> None:
         """Start a further life."""
+        self.judge.held_up.again(self.disk.read())
         self.judge.disturbed()
         await super().begin_again()
 

@@ -107,6 +107,7 @@ FOUND_AT: dict[str, int] = {
     "numbers_used_twice": 0,
     "off_the_tick": 0,
     "old_structures_not_followed": 5,
+    "one_sale_booked_for_both_legs": 9326,
     "one_stop_only": 35,
     "orders_left_behind": 13,
     "out_of_hours": 7,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from workbench.core import super_order
 from workbench.core.engine import pairing, sending, settling, siblings, steering, supers
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import OrderMoved, OrderSubmitted, PlaceOrder
@@ -141,6 +142,18 @@ def target_leg_added_again() -> None:
             lambda turn, position, units: sending.place(turn, position, Purpose.TARGET, pairing._terms(position, units))
         ),
     )
+
+
+@bug("R15")
+def one_sale_booked_for_both_legs() -> None:
+    """A sale under the number that all share is booked for every leg that went to the exchange."""
+
+    def sold(leg: Any, found: Any, trades: Any, *, entered: int) -> Any:
+        is_gone = leg.state is OrderState.FILLED or leg.triggered_quantity
+        return [each for each in trades if each.order_id == found.entry.order_id and each.side is leg.side and is_gone]
+
+    replace_with(super_order, "_shared", sold)
+    replace_with(settling, "counted_once", lambda book, rows: rows)
 
 
 @bug("I2")
