@@ -205,6 +205,7 @@ class CrashDay:
             self._await_point(point, way, answer)
             self._kill_and_start(point)
         self._settle(answer, deployment, body)
+        self._until_listed()
         self._go_on(self.rng.randint(8, 20))
         self.wait_held()
         self._compare(point)
@@ -264,6 +265,16 @@ class CrashDay:
             status, _ = self.engine.post(webhook_path(deployment), body)
         if status == 200:
             self.accepted.append(body["id"])
+
+    def _until_listed(self) -> None:
+        """Hold the market until the broker shows every order: his lists lag by wire seconds, and it runs faster.
+
+        An entry that no list has shown for half a market minute is given up, and freezes the account once it is found.
+        """
+        end = time.monotonic() + _PATIENCE_S
+        while self.simulator.call(self.simulator.application.gate.hidden) and time.monotonic() < end:
+            self._look()
+            time.sleep(0.02)
 
     def quietly(self, deployment: Deployment, target: str) -> None:
         """Send an alert without a kill and let it work."""
