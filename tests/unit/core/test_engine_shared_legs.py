@@ -111,3 +111,23 @@ def test_r15_a_second_sale_is_booked_whichever_leg_the_first_was_booked_for(stan
     both = [stand.shared(each, filled=50, state=done) for each in LEGS]
     stand.shows(*both, held={CALL: -50})
     assert [(each.side.value, each.quantity) for each in stand.tickets("X")] == [("BUY", 50)]
+
+
+def test_r15_no_stop_is_placed_for_units_that_the_other_leg_seems_to_have_sold(stand: SharedStand) -> None:
+    gone = stand.shared(Purpose.STOP, state=OrderState.CANCELLED)
+    for _ in range(4):
+        stand.shows(gone, stand.shared(Purpose.TARGET), held={CALL: 0})  # sent, and no list of executions has it yet
+        stand.wait(1)
+    plain = [each for each in stand.tickets("S") if not each.leg_of]
+    assert plain == []
+    stand.shows(gone, stand.shared(Purpose.TARGET, filled=50, state=OrderState.FILLED), held={CALL: 0})
+    assert (stand.position.open_quantity, stand.book.frozen) == (0, ())
+    assert [each for each in stand.tickets("S") if not each.leg_of] == []
+
+
+def test_r18_where_the_units_are_there_a_leg_that_went_is_replaced_soon(stand: SharedStand) -> None:
+    gone = stand.shared(Purpose.STOP, state=OrderState.CANCELLED)
+    for _ in range(3):
+        stand.shows(gone, stand.shared(Purpose.TARGET), held={CALL: 50})
+        stand.wait(1)
+    assert [each.quantity for each in stand.tickets("S") if not each.leg_of] == [50]

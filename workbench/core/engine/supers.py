@@ -26,6 +26,9 @@ from workbench.core.signal import Side
 GRACE = timedelta(seconds=1.5)
 """Market time in which a leg that went is taken for the broker's own doing: the other one has gone to the exchange."""
 
+SOLD_GRACE = timedelta(seconds=6)
+"""The same, where his positions show that the units are gone: a stop for them would open the opposite."""
+
 GROWS_WITHIN = timedelta(seconds=1)
 """Market time between two looks while a leg covers less than its entry has filled."""
 
@@ -110,10 +113,17 @@ def note_gone(turn: Turn, leg: Order) -> None:
 def other_leg_decides(turn: Turn, position: Position) -> bool:
     """A leg has just gone and its sibling may be filling: nothing is put in its place for a moment."""
     since = turn.desk.leg_gone.get(position.position_id)
-    if since is None or turn.now - since >= GRACE:
+    if since is None or turn.now - since >= (SOLD_GRACE if _seems_sold(turn, position) else GRACE):
         return False
     orders = turn.book.orders_of(position.position_id)
     return any(each.ticket.leg_of and each.state.may_rest for each in orders)
+
+
+def _seems_sold(turn: Turn, position: Position) -> bool:
+    """By the newest look the broker does not hold its units any more, and no list has told yet who sold them."""
+    instrument = position.plan.instrument
+    seen = turn.desk.mismatches.get((instrument.segment.value, instrument.security_id))
+    return seen is not None and -seen.excess * position.side.sign >= position.open_quantity > 0
 
 
 def has_lost_its_leg(turn: Turn, position: Position) -> bool:
