@@ -144,7 +144,7 @@ FOUND_AT: dict[str, int] = {
     "token_in_a_reason": 0,
     "trail_before_its_gain": 32,
     "trail_decided_and_not_sent": 416,
-    "trail_kept_from_the_leg": 270,
+    "trail_kept_from_the_leg": 974,
     "trail_never_moves": 32,
     "trail_that_loosens": 16,
     "trail_too_near": 32,
