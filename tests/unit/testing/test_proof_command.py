@@ -12,6 +12,7 @@ from workbench.bootstrap.proving import command_of
 from workbench.cli import build_parser
 from workbench.testing import crash_runner
 from workbench.testing.crash_engine import EngineFailed
+from workbench.testing.crash_report import CrashReport
 from workbench.testing.proof import command
 from workbench.testing.proof.results import SeedResult
 
@@ -97,12 +98,31 @@ def test_the_command_line_hands_every_argument_on() -> None:
 def test_p1_an_engine_that_does_not_come_back_is_a_failure_and_the_next_day_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def ended(seed: int, kills: int) -> object:
+    def ended(seed: int, kills: int, *, folder: Path | None) -> object:
         raise EngineFailed("the engine ended while it started")
 
     monkeypatch.setattr(crash_runner, "run_day_with_kills", ended)
     assert command.main(["--seeds", "0", "--kills", "30", "--from", "7", "--out", str(tmp_path), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["failures"] == [7, 22]
+
+
+def test_journal_and_log_of_a_kill_day_that_broke_a_promise_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ran(seed: int, kills: int, *, folder: Path) -> object:
+        (folder / "engine.log").write_text(f"day {seed}", encoding="utf-8")
+        if seed == 7:
+            raise EngineFailed("it does not get on")
+        return CrashReport(
+            seed=seed, kills=kills, missed=0, alerts=1, orders=2, lost=0, doubled=0, unprotected=0,
+            longest_naked_s=1.0, longest_naked_real_s=1.0, longest_recovery_s=1.0,
+        )  # fmt: skip
+
+    monkeypatch.setattr(crash_runner, "run_day_with_kills", ran)
+    assert command.main(["--seeds", "0", "--kills", "30", "--from", "7", "--out", str(tmp_path), "--json"]) == 1
+    assert f"what it left: {tmp_path / 'crash-7'}" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir() if each.is_dir()] == ["crash-7"]
+    assert (tmp_path / "crash-7" / "engine.log").read_text(encoding="utf-8") == "day 7"
 
 
 def test_folders_without_results_are_refused_in_words_and_not_summed_up(

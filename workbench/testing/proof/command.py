@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -113,7 +114,7 @@ def _seeds(args: argparse.Namespace) -> int:
         if args.stop_after is not None and time.monotonic() - began > args.stop_after:
             break
         kills = min(KILLS_OF_ONE_CRASH_DAY, args.kills - number)
-        _keep(args, progress, "crash", args.first + number, lambda seed, kills=kills: _crash(seed, kills))  # type: ignore[misc]
+        _keep(args, progress, "crash", args.first + number, lambda seed, kills=kills: _crash(seed, kills, args.out))  # type: ignore[misc]
     wanted = range(args.first, args.first + max(args.seeds, args.kills))
     mine = [each for each in progress.results.values() if args.out is not None or each.seed in wanted]
     return _told(args, summary(mine))
@@ -128,6 +129,8 @@ def _keep(args: argparse.Namespace, progress: Progress, kind: str, seed: int, ru
             _say(f"{kind} {seed} FAILED: {result.failure}")
             if kind == "seed":
                 _say(f"  again: workbench prove --seed {seed} --verbose{plant}")
+            elif args.out is not None:
+                _say(f"  what it left: {_left_by(args.out, seed)}")
     return not progress.results[kind, seed].failure
 
 
@@ -140,13 +143,32 @@ def _same_day(args: argparse.Namespace) -> int:
     return 0 if found.ok else 1
 
 
-def _crash(seed: int, kills: int) -> SeedResult:
-    """Kill a real engine process through one day (`workbench.testing.crash_runner`)."""
+def _left_by(out: Path, seed: int) -> Path:
+    return out / f"crash-{seed}"
+
+
+def _crash(seed: int, kills: int, out: Path | None) -> SeedResult:
+    """Kill a real engine process through one day (`workbench.testing.crash_runner`).
+
+    No kill strikes twice at the same moment, so what a day left that broke a promise is kept beside the results.
+    """
+    if out is None:
+        return _killed(seed, kills, None)
+    folder = _left_by(out, seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    found = _killed(seed, kills, folder)
+    if not found.failure:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def _killed(seed: int, kills: int, folder: Path | None) -> SeedResult:
     from workbench.testing.crash_engine import EngineFailed
     from workbench.testing.crash_runner import run_day_with_kills
 
     try:
-        report = run_day_with_kills(seed, kills)
+        report = run_day_with_kills(seed, kills, folder=folder)
     except EngineFailed as error:
         # An engine that does not come back is what the proof is there to find; the next day is run all the same.
         return SeedResult(seed=seed, kind="crash", failure=f"the engine failed: {error}")
