@@ -112,6 +112,9 @@ WAYS = {
     KillPoint.LEFT_IN_FLIGHT: Way("exit", faults=(_withheld("POST /orders"),)),
 }
 
+LAGGING = (KillPoint.HIDDEN, KillPoint.SUPER_HIDDEN)
+"""Where the broker's lists do not show what he took."""
+
 PLAIN_POINTS = tuple(KillPoint)[: tuple(KillPoint).index(KillPoint.SUPER_NEVER_ARRIVED)]
 """Of a day of plain orders."""
 

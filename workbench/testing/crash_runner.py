@@ -31,6 +31,7 @@ from workbench.testing.crash_market import Valve
 from workbench.testing.crash_oracle import Guard, JournalEyes, doubled, lost
 from workbench.testing.crash_points import (
     HELD_BACK_S,
+    LAGGING,
     PLAIN_POINTS,
     SUPER_POINTS,
     WAYS,
@@ -54,6 +55,12 @@ dead engine; so a slow machine cannot fail. It is the bound of fault R13."""
 
 RUNNING_BOUND_S = 30.0
 """Real seconds of the same in a market that runs on while the engine is dead: they count its start, however slow."""
+
+LAG_AT_MOST = 4
+"""Market seconds that a restarted engine trades while an order is on no list, though his positions show its fill.
+
+An engine that knows the order was taken freezes the account when that has stood five seconds (fault R24).
+"""
 
 _PATIENCE_S = 60.0
 _SETTLE_S = 15.0
@@ -203,6 +210,9 @@ class CrashDay:
         self._go_on(self.rng.randint(5, 12))
         if kills:
             self._await_point(point, way, answer)
+            if point in LAGGING:
+                now = self.simulator.call(lambda: self.simulator.simulator.board.second)
+                self.valve.let_go(until=min(self.second, now + LAG_AT_MOST))
             self._kill_and_start(point)
         self._settle(answer, deployment, body)
         self._until_listed()
@@ -267,10 +277,7 @@ class CrashDay:
             self.accepted.append(body["id"])
 
     def _until_listed(self) -> None:
-        """Hold the market until the broker shows every order: his lists lag by wire seconds, and it runs faster.
-
-        An entry that no list has shown for half a market minute is given up, and freezes the account once it is found.
-        """
+        """Hold the market until the broker shows every order: his lists lag by wire seconds, and it runs faster."""
         end = time.monotonic() + _PATIENCE_S
         while self.simulator.call(self.simulator.application.gate.hidden) and time.monotonic() < end:
             self._look()
