@@ -56,7 +56,7 @@ dead engine; so a slow machine cannot fail. It is the bound of fault R13."""
 RUNNING_BOUND_S = 30.0
 """Real seconds of the same in a market that runs on while the engine is dead: they count its start, however slow."""
 
-LAG_AT_MOST = 4
+LAG_AT_MOST_S = 4
 """Market seconds that a restarted engine trades while an order is on no list, though his positions show its fill.
 
 An engine that knows the order was taken freezes the account when that has stood five seconds (fault R24).
@@ -212,7 +212,7 @@ class CrashDay:
             self._await_point(point, way, answer)
             if point in LAGGING:
                 now = self.simulator.call(lambda: self.simulator.simulator.board.second)
-                self.valve.let_go(until=min(self.second, now + LAG_AT_MOST))
+                self.valve.let_go(until=min(self.second, now + LAG_AT_MOST_S))
             self._kill_and_start(point)
         self._settle(answer, deployment, body)
         self._until_listed()
