@@ -26,10 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(args, "command"):
         parser.print_help()
         return 2
-    import workbench.bootstrap.commands as commands  # noqa: PLR0402 - a submodule, not a name of the package
+    from workbench.bootstrap import commands, research_commands
 
     try:
-        run = getattr(commands, args.command)
+        run = getattr(commands, args.command, None) or getattr(research_commands, args.command)
         code = int(run(args))
         sys.stdout.flush()
         return code

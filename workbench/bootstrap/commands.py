@@ -1,13 +1,14 @@
-"""What each command of the command line does: read the arguments, ask the right room, print text or JSON."""
+"""What each command of the command line does: read the arguments, ask the right room, print text or JSON.
+
+Those of data and research are in `research_commands`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import secrets
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,110 +18,13 @@ from workbench.bootstrap import deployments as promoted
 from workbench.bootstrap.alert_key import alert_key
 from workbench.bootstrap.client import EngineClient
 from workbench.bootstrap.desk import Desk, day
+from workbench.bootstrap.printing import printed
+from workbench.bootstrap.research_commands import study_of
 from workbench.config import data_dir, load
 from workbench.core.errors import BadInput
 
 if TYPE_CHECKING:
     from workbench.core.deployment import Deployment
-    from workbench.core.strategy import Strategy
-    from workbench.research.market import Study
-
-
-def data_import(args: argparse.Namespace) -> int:
-    """``workbench data import``."""
-    columns = args.columns.split(",") if args.columns else None
-    report = Desk().import_files(
-        [Path(file) for file in args.files],
-        symbol=args.symbol,
-        interval=args.interval,
-        label=args.label,
-        columns=columns,
-    )
-    return _print(args, report.to_dict())
-
-
-def data_show(args: argparse.Namespace) -> int:
-    """``workbench data show``."""
-    from workbench.data.frames import bars_to_json
-
-    frame = Desk().bars(args.symbol, args.interval, args.start, args.end)
-    if args.json:
-        return _print(args, {"symbol": args.symbol, "interval": args.interval, "bars": bars_to_json(frame)})
-    sys.stdout.write(frame.to_string() + "\n")
-    return 0
-
-
-def data_fetch(args: argparse.Namespace) -> int:
-    """``workbench data fetch``."""
-    from workbench.bootstrap.history import DataDesk, FetchWish, progress_bar
-
-    wish = FetchWish(
-        names=args.symbols,
-        interval=args.interval,
-        start=day(args.start, "--from"),
-        end=day(args.end, "--to"),
-        again=args.again or args.replace,
-        replace=args.replace,
-    )
-    with progress_bar(shown=not args.json) as progress:
-        report = DataDesk.open().fetch(wish, progress)
-    _print(args, report.to_dict())
-    return 0 if report.whole else 1
-
-
-def data_fetch_options(args: argparse.Namespace) -> int:
-    """``workbench data fetch-options``."""
-    from workbench.bootstrap.history import DataDesk, progress_bar, steps_of
-
-    expiry, steps = day(args.expiry, "--expiry"), steps_of(args.strikes)
-    if expiry is None:
-        raise BadInput("give the day of expiry: --expiry YYYY-MM-DD")
-    with progress_bar(shown=not args.json) as progress:
-        desk = DataDesk.open()
-        report = desk.fetch_options(args.underlying, expiry, steps=steps, again=args.again, progress=progress)
-    _print(args, report.to_dict())
-    return 0 if report.whole else 1
-
-
-def data_chain(args: argparse.Namespace) -> int:
-    """``workbench data chain``."""
-    from workbench.bootstrap.history import DataDesk, chain_table
-
-    desk, expiry = DataDesk.open(), day(args.expiry, "--expiry")
-    if args.expiries:
-        listed = [each.isoformat() for each in desk.expiries(args.underlying)]
-        return _print(args, {"underlying": args.underlying, "expiries": listed})
-    chain = desk.chain(args.underlying, expiry)
-    if args.json:
-        return _print(args, chain.to_dict())
-    sys.stdout.write(chain_table(chain) + "\n")
-    return 0
-
-
-def backtest(args: argparse.Namespace) -> int:
-    """``workbench backtest``."""
-    desk = Desk()
-    return _print(args, desk.backtest(_study(desk, args)).to_dict())
-
-
-def replay(args: argparse.Namespace) -> int:
-    """``workbench replay``."""
-    desk = Desk()
-    return _print(args, desk.replay(_study(desk, args)).to_dict())
-
-
-def parity(args: argparse.Namespace) -> int:
-    """``workbench parity``."""
-    desk = Desk()
-    return _print(args, desk.parity(_study(desk, args)).to_dict())
-
-
-def check(args: argparse.Namespace) -> int:
-    """``workbench check``."""
-    desk = Desk()
-    report = desk.check(_study(desk, args))
-    _print(args, report.to_dict())
-    return 0 if report.passed else 1
 
 
 def promote(args: argparse.Namespace) -> int:
@@ -136,7 +40,7 @@ def promote(args: argparse.Namespace) -> int:
             args.name, symbol=args.symbol, plan=args.plan, interval=args.interval, account=args.account
         )
     else:
-        deployment = desk.promote(args.name, _study(desk, args), account=args.account)
+        deployment = desk.promote(args.name, study_of(desk, args), account=args.account)
     view = promoted.public_view(deployment, _engine_url())
     if not args.alerts:
         from workbench.research.promote import read_manifest
@@ -145,7 +49,7 @@ def promote(args: argparse.Namespace) -> int:
         view["checks_not_passed"] = [f"{each['name']}: {each['detail']}" for each in checks if not each["passed"]]
     if left_out := promoted.not_in_practice(deployment):
         view["note"] = left_out
-    return _print(args, view)
+    return printed(args, view)
 
 
 def deployments(args: argparse.Namespace) -> int:
@@ -154,7 +58,7 @@ def deployments(args: argparse.Namespace) -> int:
     promoted.ensure_practice(data, load().strategy)
     if args.name is None:
         views = [promoted.public_view(item, _engine_url()) for item in promoted.load_all(data)]
-        return _print(args, {"deployments": views} if not args.json else views)
+        return printed(args, {"deployments": views} if not args.json else views)
     deployment = promoted.load(data, args.name)
     if args.new_key:
         key = secrets.token_urlsafe(32)
@@ -175,7 +79,7 @@ def deployments(args: argparse.Namespace) -> int:
         view = promoted.public_view(deployment, _engine_url())
         sys.stdout.write(alert_texts(deployment, str(view["webhook_url"])))
         return 0
-    return _print(args, promoted.public_view(deployment, _engine_url()))
+    return printed(args, promoted.public_view(deployment, _engine_url()))
 
 
 def _may_become_another(deployment: Deployment, account: str, symbol: str) -> None:
@@ -210,29 +114,29 @@ def alert_test(args: argparse.Namespace) -> int:
     }
     if key:
         body["key"] = key
-    return _print(args, client.post("/webhook/" + deployment.webhook_link, body))
+    return printed(args, client.post("/webhook/" + deployment.webhook_link, body))
 
 
 def operate(args: argparse.Namespace) -> int:
     """``workbench halt | resume | flatten | unfreeze``."""
     answer = _client().post(f"/api/{args.action}", {"reason": "command line"})
-    return _print(args, answer if args.json else {key: value for key, value in answer.items() if key != "events"})
+    return printed(args, answer if args.json else {key: value for key, value in answer.items() if key != "events"})
 
 
 def positions(args: argparse.Namespace) -> int:
     """``workbench positions``: what is held now, one line each."""
     held = _client().get("/live/positions")
     if args.json:
-        return _print(args, held)
+        return printed(args, held)
     names = ("id", "deployment", "instrument", "side", "units", "entry", "last", "pnl", "stop", "state")
     rows = [{**{name: row[name] for name in names}, "protection": row["protection_word"]} for row in held]
-    return _print(args, rows or "nothing is held")
+    return printed(args, rows or "nothing is held")
 
 
 def close(args: argparse.Namespace) -> int:
     """``workbench close``: leave one position."""
     path = f"/live/position/{quote(args.position, safe='')}/close"
-    return _print(args, _client().post(path, {"reason": "command line", "who": "command line"}))
+    return printed(args, _client().post(path, {"reason": "command line", "who": "command line"}))
 
 
 def kill(args: argparse.Namespace) -> int:
@@ -241,7 +145,7 @@ def kill(args: argparse.Namespace) -> int:
 
     seen = order(_client(), confirmed=args.yes, quiet=args.json)
     if args.json:
-        _print(args, seen)
+        printed(args, seen)
     return 0 if seen["state"] == "done" else 1
 
 
@@ -249,27 +153,27 @@ def closed_by_hand(args: argparse.Namespace) -> int:
     """``workbench closed-by-hand``."""
     body = {"price": args.price, "quantity": args.quantity, "who": "command line"}
     path = f"/live/position/{quote(args.position, safe='')}/closed-by-hand"
-    return _print(args, _client().post(path, body))
+    return printed(args, _client().post(path, body))
 
 
 def settle(args: argparse.Namespace) -> int:
     """``workbench settle``."""
     body = {"symbol": args.symbol.upper(), "expiry": args.expiry, "price": args.price}
-    return _print(args, _client().post("/api/settlement", body))
+    return printed(args, _client().post("/api/settlement", body))
 
 
 def backup(args: argparse.Namespace) -> int:
     """``workbench backup``."""
     from workbench.bootstrap.backing_up import backup as take
 
-    return _print(args, take(data_dir(), Path(args.to) if args.to else None))
+    return printed(args, take(data_dir(), Path(args.to) if args.to else None))
 
 
 def restore(args: argparse.Namespace) -> int:
     """``workbench restore``."""
     from workbench.bootstrap.backing_up import restore as put_back
 
-    return _print(args, put_back(data_dir(), Path(args.file)))
+    return printed(args, put_back(data_dir(), Path(args.file)))
 
 
 def journal(args: argparse.Namespace) -> int:
@@ -277,8 +181,8 @@ def journal(args: argparse.Namespace) -> int:
     from workbench.bootstrap import putting_away
 
     if args.action == "put-back":
-        return _print(args, putting_away.put_back_file(data_dir(), Path(args.file)))
-    return _print(args, (putting_away.archive if args.action == "archive" else putting_away.listing)(data_dir()))
+        return printed(args, putting_away.put_back_file(data_dir(), Path(args.file)))
+    return printed(args, (putting_away.archive if args.action == "archive" else putting_away.listing)(data_dir()))
 
 
 def export(args: argparse.Namespace) -> int:
@@ -288,7 +192,7 @@ def export(args: argparse.Namespace) -> int:
     wanted = day(args.date, "--date")
     if wanted is None:
         raise BadInput("give the day: --date YYYY-MM-DD")
-    return _print(args, export_day(data_dir(), wanted, Path(args.to) if args.to else None, _client()))
+    return printed(args, export_day(data_dir(), wanted, Path(args.to) if args.to else None, _client()))
 
 
 def notify_test(args: argparse.Namespace) -> int:
@@ -296,7 +200,7 @@ def notify_test(args: argparse.Namespace) -> int:
     from workbench.bootstrap.notifying import try_out
 
     told = try_out(load())
-    _print(args, told)
+    printed(args, told)
     return 0 if told["ok"] else 1
 
 
@@ -307,7 +211,7 @@ def report_daily(args: argparse.Namespace) -> int:
     wanted = day(args.date, "--date")
     if wanted is None:
         raise BadInput("give the day: --date YYYY-MM-DD")
-    return _print(args, daily(data_dir(), wanted, _client()))
+    return printed(args, daily(data_dir(), wanted, _client()))
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -330,7 +234,7 @@ def doctor(args: argparse.Namespace) -> int:
         )
     )
     if args.json:
-        _print(args, readiness.to_dict())
+        printed(args, readiness.to_dict())
     else:
         sys.stdout.write("\n".join(readiness.lines()) + "\n")
     return 0 if readiness.ok else 1
@@ -343,7 +247,7 @@ def login(args: argparse.Namespace) -> int:
 
     secrets_, places = load().secrets, Places.of_environment()
     ways = token_ways(secrets_, data_dir(), rest=places.rest, auth=places.auth)
-    return _print(args, log_in(ways, given_token(secrets_), new=args.new))
+    return printed(args, log_in(ways, given_token(secrets_), new=args.new))
 
 
 def up(args: argparse.Namespace) -> int:
@@ -357,7 +261,7 @@ def demo(args: argparse.Namespace) -> int:
     """``workbench demo``."""
     from workbench.bootstrap.journey import run
 
-    return _print(args, run(quiet=args.json))
+    return printed(args, run(quiet=args.json))
 
 
 def simulator(args: argparse.Namespace) -> int:
@@ -381,27 +285,6 @@ def prove(args: argparse.Namespace) -> int:
     return run(args)
 
 
-def _strategy(desk: Desk, args: argparse.Namespace) -> Strategy:
-    values = {}
-    for item in args.set:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise BadInput(f"--set {item!r}: write name=value")
-        values[name] = value
-    return desk.strategy(args.strategy, values)
-
-
-def _study(desk: Desk, args: argparse.Namespace) -> Study:
-    return desk.study(
-        _strategy(desk, args),
-        symbol=args.symbol,
-        interval=args.interval,
-        start=args.start,
-        end=args.end,
-        plan=args.plan,
-    )
-
-
 def _engine_url() -> str:
     return f"http://127.0.0.1:{load().server.engine_port}"
 
@@ -411,31 +294,3 @@ def _client() -> EngineClient:
     given = config.secrets.admin_token
     token = given.get_secret_value() if given else None
     return EngineClient(config.server.engine_port, data_dir(), token=token)
-
-
-def _print(args: argparse.Namespace, body: Any) -> int:
-    if args.json:
-        sys.stdout.write(json.dumps(body, indent=2, default=str) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(body)) + "\n")
-    return 0
-
-
-def _lines(body: Any, indent: str = "") -> Iterable[str]:
-    if isinstance(body, dict):
-        for key, value in body.items():
-            if isinstance(value, dict | list) and value:
-                yield f"{indent}{key}:"
-                yield from _lines(value, indent + "  ")
-            else:
-                yield f"{indent}{key}: {'none' if value in ([], {}) else value}"
-    elif isinstance(body, list):
-        for item in body[:40]:
-            if isinstance(item, dict) and all(not isinstance(value, dict | list) for value in item.values()):
-                yield indent + "  ".join(f"{key}={value}" for key, value in item.items())
-            else:
-                yield from _lines(item, indent + "- ")
-        if len(body) > 40:
-            yield f"{indent}... {len(body) - 40} more (use --json)"
-    else:
-        yield f"{indent}{body}"
