@@ -7,6 +7,7 @@ as a module, and what it prints is the answer.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 
@@ -17,7 +18,15 @@ _FLAGS = ("verbose", "first-failure", "json")
 
 def prove(args: argparse.Namespace) -> int:
     """``workbench prove``: give the exit code of the proof."""
-    return subprocess.run(command_of(args), check=False).returncode
+    process = subprocess.Popen(command_of(args))
+    # Whoever ends this command wants the proof to end, and the engine of a kill day with it.
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal has told the proof as well, which tidies up; its end is ours.
+            continue
 
 
 def command_of(args: argparse.Namespace) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workbench.testing.crash_points import KillPoint
@@ -60,3 +62,32 @@ def test_p1_a_day_with_random_kills_stands_as_the_day_without_them() -> None:
     assert (found.kills, found.rounds) == (4, QUIET_ROUNDS + 4)
     assert found.fills_before_a_kill > 0, "something was compared that no kill could change"
     assert found.held > QUIET_ROUNDS, "something was held"
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        return "engine" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process there is ended without being asked")
+def test_a_proof_that_is_told_to_end_takes_its_engine_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "workbench", "prove", "--seeds", "0", "--kills", "15", "--from", "11"]
+    proof = subprocess.Popen([*command, "--out", str(tmp_path)], stderr=subprocess.PIPE, encoding="utf-8")
+    family: dict[int, psutil.Process] = {}
+    try:
+        until = time.monotonic() + 60
+        while not any(_is_engine(each) for each in family.values()):
+            assert time.monotonic() < until, "no engine was started"
+            family |= {each.pid: each for each in psutil.Process(proof.pid).children(recursive=True)}
+            time.sleep(0.2)
+        proof.terminate()
+        _, told = proof.communicate(timeout=60)
+        left = psutil.wait_procs(list(family.values()), timeout=10)[1]
+        assert left == []
+        assert "the same command goes on where it was" in told
+    finally:
+        for each in family.values():
+            if each.is_running():
+                each.kill()
