@@ -198,6 +198,8 @@ def _deployments(commands: Commands) -> None:
     ):
         operate = _command(commands, name, "operate", text)
         operate.set_defaults(action=name)
+        if name in ("halt", "resume"):
+            operate.add_argument("deployment", nargs="?", metavar="NAME", help="only the entries of this deployment")
         _json(operate)
     _kill(commands)
     _told(commands)

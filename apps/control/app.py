@@ -84,7 +84,7 @@ def _draw(status: Mapping[str, Any], orders: Sequence[Mapping[str, Any]], *, ban
             _alerts(shown)
         with right:
             _test_buttons(shown, is_old=is_old)
-            _deployments(shown)
+            _deployments(shown, is_old=is_old)
             _notices(shown)
 
 
@@ -137,8 +137,8 @@ def _flatten() -> None:
     _order("flatten", "Flatten ordered: every position is being left")
 
 
-def _order(command: str, done: str) -> None:
-    _remember(engine().order(command), done)
+def _order(command: str, done: str, deployment: str = "") -> None:
+    _remember(engine().order(command, deployment), done)
 
 
 def _press(button: str, deployment: str) -> None:
@@ -244,12 +244,23 @@ def _button(card: buttons.ButtonCard, deployment: str, *, means_it: bool) -> Non
         )
 
 
-def _deployments(shown: shapes.Screen) -> None:
+def _deployments(shown: shapes.Screen, *, is_old: bool) -> None:
+    raw = [str(item["name"]) for item in st.session_state.get("status", {}).get("deployments") or ()]
     st.markdown("#### Deployments", anchors=False)
     with st.container(key="deployments", gap="small"):
-        for item in shown.deployments:
+        for number, item in enumerate(shown.deployments):
             why = f" — {item.why}" if item.why else ""
             st.markdown(f"**{item.name}** {coloured(f'**{item.word}**', item.tone)}{why}  \n:small[{item.what}]")
+            if is_old or number >= len(raw):
+                continue
+            command, done = ("resume", "resumed") if item.halted else ("halt", "halted")
+            st.button(
+                "allow its entries" if item.halted else "halt its entries",
+                key=f"{command}_{number}",
+                type="tertiary",
+                on_click=_order,
+                args=(command, f"{item.name} {done}", raw[number]),
+            )
 
 
 def _notices(shown: shapes.Screen) -> None:

@@ -103,9 +103,10 @@ class Engine:
         """Press one of BUY_CE, BUY_PE, SELL_CE, SELL_PE."""
         return self._call("POST", "/api/manual", {"action": button, "deployment": deployment})
 
-    def order(self, command: str) -> Answer:
-        """Give one of the orders halt, resume, flatten."""
-        return self._call("POST", f"/api/{command}", {"reason": "control app", "who": "control app"})
+    def order(self, command: str, deployment: str = "") -> Answer:
+        """Give one of the orders halt, resume, flatten; halt and resume also to one deployment alone."""
+        named = {"deployment": deployment} if deployment else {}
+        return self._call("POST", f"/api/{command}", {"reason": "control app", "who": "control app", **named})
 
     def kill(self) -> Answer:
         """Order the kill switch: ask, and bring the word of the answer back at once; the person was asked before."""

@@ -93,13 +93,14 @@ class AlertLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentLine:
-    """One deployment, armed or why not."""
+    """One deployment, armed or why not; `halted` where a person has stopped its entries."""
 
     name: str
     what: str
     word: str
     why: str
     tone: Tone
+    halted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -364,16 +364,17 @@ def _alert_line(item: Json) -> AlertLine:
 
 
 def _deployment_line(item: Json) -> DeploymentLine:
-    armed = bool(item.get("armed"))
+    armed, halted = bool(item.get("armed")), bool(item.get("halted"))
     source = item.get("strategy") or "alerts"
     return DeploymentLine(
         name=plain(item.get("name", UNKNOWN)),
         what=plain(
             f"{item.get('symbol', UNKNOWN)} {item.get('interval', '')} · {source} · plan {item.get('plan', UNKNOWN)}"
         ),
-        word="armed" if armed else "NOT ARMED",
-        why=plain(item.get("reason") or ""),
-        tone=Tone.GOOD if armed else Tone.WARN,
+        word="HALTED" if halted else "armed" if armed else "NOT ARMED",
+        why=plain((item.get("halt_reason") if halted else item.get("reason")) or ""),
+        tone=Tone.BAD if halted else Tone.GOOD if armed else Tone.WARN,
+        halted=halted,
     )
 
 

@@ -118,8 +118,9 @@ def alert_test(args: argparse.Namespace) -> int:
 
 
 def operate(args: argparse.Namespace) -> int:
-    """``workbench halt | resume | flatten | unfreeze``."""
-    answer = _client().post(f"/api/{args.action}", {"reason": "command line"})
+    """``workbench halt [NAME] | resume [NAME] | flatten | unfreeze``."""
+    named = {"deployment": args.deployment} if getattr(args, "deployment", None) else {}
+    answer = _client().post(f"/api/{args.action}", {"reason": "command line", **named})
     return printed(args, answer if args.json else {key: value for key, value in answer.items() if key != "events"})
 
 

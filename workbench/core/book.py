@@ -17,6 +17,7 @@ from workbench.core.messages import (
     DayOpened,
     DecisionMade,
     DeploymentArmed,
+    DeploymentSwitched,
     EntryFailed,
     EntryPostponed,
     Event,
@@ -76,6 +77,8 @@ class Book:
     halted: bool = False
     halt_reason: str = ""
     halted_by: str = ""
+    switched_off: dict[str, DeploymentSwitched] = field(default_factory=dict)
+    """By deployment: whose entries a person has halted."""
     frozen: tuple[str, ...] = ()
     funds: Decimal | None = None
     feed_alive: bool = True
@@ -251,9 +254,8 @@ class Book:
                 self._decided(event)
             case DayOpened():
                 self._day_opened(event)
-            case SwitchTurned():
-                self.halted, self.halt_reason = event.halted, event.reason if event.halted else ""
-                self.halted_by = event.who if event.halted else ""
+            case SwitchTurned() | DeploymentSwitched():
+                self._switched(event)
             case AccountFrozen():
                 self.frozen = event.differences
             case AccountUnfrozen():
@@ -268,6 +270,15 @@ class Book:
                 self.last_reconciled = event
             case _:
                 raise TypeError(f"not an event: {type(event).__name__}")
+
+    def _switched(self, event: SwitchTurned | DeploymentSwitched) -> None:
+        if isinstance(event, SwitchTurned):
+            self.halted, self.halt_reason = event.halted, event.reason if event.halted else ""
+            self.halted_by = event.who if event.halted else ""
+        elif event.halted:
+            self.switched_off[event.deployment] = event
+        else:
+            self.switched_off.pop(event.deployment, None)
 
     def _decided(self, event: DecisionMade | EntryPostponed) -> None:
         match event:

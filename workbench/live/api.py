@@ -53,6 +53,12 @@ class OrderBody(_Body):
     who: Annotated[str, Field(max_length=40)] = "operator"
 
 
+class SwitchBody(OrderBody):
+    """Body of halt and resume: of one deployment, or of all where none is named."""
+
+    deployment: Annotated[str, Field(max_length=40)] | None = None
+
+
 class ButtonBody(_Body):
     """One of the four buttons, and for which deployment."""
 
@@ -209,6 +215,22 @@ def _market(system: LiveSystem) -> APIRouter:
     return router
 
 
+def _switches(system: LiveSystem, router: APIRouter) -> None:
+    async def turn(command: Operator, body: SwitchBody | None) -> dict[str, Any]:
+        given = body or SwitchBody()
+        name = choose_deployment(system, given.deployment).name if given.deployment else ""
+        order = OperatorOrdered(command=command, target=name, reason=given.reason, who=given.who)
+        return await _order(system, order)
+
+    @router.post("/api/halt")
+    async def halt(body: SwitchBody | None = None) -> dict[str, Any]:
+        return await turn(Operator.HALT, body)
+
+    @router.post("/api/resume")
+    async def resume(body: SwitchBody | None = None) -> dict[str, Any]:
+        return await turn(Operator.RESUME, body)
+
+
 def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
     router = APIRouter()
 
@@ -219,7 +241,8 @@ def _writing(system: LiveSystem, door: AlertDoor) -> APIRouter:
 
         return order
 
-    for command in (Operator.HALT, Operator.RESUME, Operator.FLATTEN, Operator.UNFREEZE):
+    _switches(system, router)
+    for command in (Operator.FLATTEN, Operator.UNFREEZE):
         router.post(f"/api/{command.value}", name=command.value)(orders(command))
 
     @router.post("/live/position/{position_id}/close")

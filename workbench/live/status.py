@@ -106,6 +106,7 @@ def entries_refused(system: LiveSystem) -> list[str]:
     found = []
     if book.halted:
         found.append(f"halted: {book.halt_reason}; workbench resume")
+    found += [f"{name} is halted: {off.reason}; workbench resume {name}" for name, off in book.switched_off.items()]
     if lost is not None:
         limit = engine.config.limits.max_daily_loss
         found.append(f"the day stands at Rs {lost:.2f}, the limit is Rs {limit}: halted again each second of this day")
@@ -327,7 +328,7 @@ def plain(row: Any) -> dict[str, Any]:
 
 
 def deployment_views(system: LiveSystem) -> list[dict[str, Any]]:
-    """Deployments, armed or why not."""
+    """Deployments, armed or why not, and whether a person has halted them."""
     book = system.runner.engine.book
     views = []
     for item in system.runner.engine.config.deployments:
@@ -346,6 +347,8 @@ def deployment_views(system: LiveSystem) -> list[dict[str, Any]]:
                 "has_key": bool(item.key_sha256),
                 "armed": by_alerts or (armed is not None and armed.armed),
                 "reason": "driven by alerts" if by_alerts else (armed.reason if armed else "bars not checked yet"),
+                "halted": item.name in book.switched_off,
+                "halt_reason": book.switched_off[item.name].reason if item.name in book.switched_off else "",
             }
         )
     return views

@@ -238,7 +238,8 @@ def _goes_on(connection: sa.Connection, account: str, since: int) -> bool:
     for row in _sound(connection, mine, whole=False):
         book.apply_all(entry_of(row).events)
     rests = any(order.state.may_rest for order in book.orders.values())
-    return bool(book.live_positions() or rests or book.halted or book.frozen or book.postponed)
+    waits_for_a_person = book.halted or book.frozen or book.switched_off
+    return bool(book.live_positions() or rests or waits_for_a_person or book.postponed)
 
 
 def _write(folder: Path, stem: str, connection: sa.Connection, rows: sa.Select[Any]) -> Archive:

@@ -333,6 +333,8 @@ def _why_not(turn: Turn, structure: Structure) -> str:
     session = turn.desk.session_of(structure.plan.legs[0].instrument, turn.now.date())
     if book.halted or book.frozen:
         return "entries are halted" if book.halted else "the account is frozen"
+    if structure.plan.deployment in book.switched_off:
+        return f"entries of {structure.plan.deployment} are halted"
     if not book.feed_alive:
         return "market data is not alive"
     if session is None or not session.contains(turn.now) or turn.now >= session.square_off_start:

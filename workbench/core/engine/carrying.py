@@ -52,6 +52,7 @@ def open_day(turn: Turn, day: date) -> None:
     if not before.feed_alive:
         carried.append(FeedJudged(alive=False, at=now, reason=before.feed_reason))
     carried += before.armed.values()
+    carried += before.switched_off.values()
     forgotten, unsent = postponing.forgotten(turn), list(before.unsent.values())
     held = [position for position in before.live_positions() if position.open_quantity]
     # What was left whole and not closed yet, for the end of another order was never told: that order has expired.

@@ -37,6 +37,7 @@ from workbench.core.messages import (
     DayBegan,
     DeploymentArmed,
     DeploymentChecked,
+    DeploymentSwitched,
     Event,
     FeedChecked,
     FeedJudged,
@@ -227,6 +228,8 @@ def _on_told(turn: Turn, message: SettlementTold | ClosedByHand | ChainRead | Ma
 def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
     book = turn.book
     match order.command:
+        case Operator.HALT | Operator.RESUME if order.target:
+            _switch(turn, order)
         case Operator.HALT:
             reason = order.reason or f"halted by {order.who}"
             who = "operator" if order.who == DAILY_LOSS else order.who
@@ -253,6 +256,15 @@ def _on_operator(turn: Turn, order: OperatorOrdered) -> None:
                     steering.begin_exit(turn, position.position_id, "manual")
         case _:
             assert_never(order.command)
+
+
+def _switch(turn: Turn, order: OperatorOrdered) -> None:
+    """Halt the entries of one deployment, or allow them again."""
+    is_halt = order.command is Operator.HALT
+    reason = order.reason or (f"halted by {order.who}" if is_halt else "")
+    turn.emit(DeploymentSwitched(deployment=order.target, halted=is_halt, at=turn.now, reason=reason, who=order.who))
+    if is_halt:
+        entries.drop_pending(turn, order.target, reason)
 
 
 def _on_check(turn: Turn, message: DeploymentChecked | FeedChecked | BarClosed | RangeMeasured) -> None:

@@ -90,6 +90,8 @@ def _why_not(turn: Turn, slicing: Slicing) -> str:
     session = turn.desk.session_of(instrument, turn.now.date())
     if book.halted or book.frozen:
         return "entries are halted" if book.halted else "the account is frozen"
+    if slicing.wish.deployment.name in book.switched_off:
+        return f"entries of {slicing.wish.deployment.name} are halted"
     if not book.feed_alive:
         return "market data is not alive"
     if session is None or not session.contains(turn.now) or turn.now >= session.square_off_start:

@@ -369,6 +369,17 @@ class SwitchTurned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSwitched:
+    """A person has halted the entries of one deployment, or allows them again; its exits go on either way."""
+
+    deployment: str
+    halted: bool
+    at: datetime
+    reason: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFrozen:
     """Broker and book differ in a way that nothing explains; entries stop until a person has looked."""
 
@@ -446,6 +457,7 @@ Event = (
     | FilledByHand
     | EntryFailed
     | SwitchTurned
+    | DeploymentSwitched
     | AccountFrozen
     | AccountUnfrozen
     | DeploymentArmed

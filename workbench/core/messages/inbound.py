@@ -150,7 +150,10 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorOrdered:
-    """A person's command; `target` names a position for CLOSE (empty: all)."""
+    """A person's command.
+
+    `target` names a position for CLOSE and a deployment for HALT and RESUME (empty: all).
+    """
 
     command: Operator
     target: str = ""

@@ -60,7 +60,7 @@ def judge_before_contract(
     deployment: Deployment, book: Book, now: datetime, at: Session | None, direction: Direction | None = None
 ) -> Denied | None:
     """Ask the gates that need no contract and no quote, so that a refusal names the real cause."""
-    reason = times.halted(book)
+    reason = times.halted(book, deployment.name)
     if reason is not None:
         return Denied("trading_switch", reason)
     if book.frozen:

@@ -17,7 +17,7 @@ STOPPED = frozenset({"stop", "trail", "lock", "gap", "underlying_stop", "strike"
 
 def trading_switch(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
     """Entries are halted, by a person or by a latched limit."""
-    return halted(book)
+    return halted(book, ask.deployment.name)
 
 
 def frozen(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
@@ -126,6 +126,9 @@ def reentry(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
     return None
 
 
-def halted(book: Book) -> str | None:
-    """Say why entries are halted."""
-    return f"entries are halted: {book.halt_reason or 'by the operator'}" if book.halted else None
+def halted(book: Book, deployment: str) -> str | None:
+    """Say why entries are halted, all of them or those of one deployment."""
+    if book.halted:
+        return f"entries are halted: {book.halt_reason or 'by the operator'}"
+    off = book.switched_off.get(deployment)
+    return f"entries of {deployment} are halted: {off.reason or 'by the operator'}" if off else None
