@@ -11,6 +11,7 @@ refusal of the gate keeps the engine from watching it: then it starts with exits
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -123,7 +124,7 @@ class LiveVenue(DhanVenue):
         for why in self._lost_days:
             show(f"CAUTION: {why}")
         lives = _fills_by_session(self._data, self.account_id)
-        return tuple(_careful(item, sum(item.name in names for names in lives)) for item in chosen)
+        return tuple(self._small(item, sum(item.name in names for names in lives)) for item in chosen)
 
     def begin(self) -> str:
         """Take the time, and refuse a day whose hours are not known."""
@@ -196,6 +197,14 @@ class LiveVenue(DhanVenue):
     def facts(self) -> dict[str, Any]:
         """Give what stands in the day's export about the market."""
         return {**super().facts(), "orders": self._places.name}
+
+    def _small(self, deployment: Deployment, sessions: int) -> Deployment:
+        """Give the deployment as it may trade; one that cannot be made small enters nothing and is watched as it is."""
+        try:
+            return _careful(deployment, sessions)
+        except BadInput as error:
+            self._restrict(f"{deployment.name} cannot be held to one lot in its first sessions: {error}")
+            return deployment
 
     def _ask_dhan(self, token: str) -> Sequence[Finding]:
         until = needed_until(calendar(), wall_clock())
@@ -327,11 +336,21 @@ def _days(data: Path, account_id: str) -> dict[date, Sequence[Event]]:
 
 
 def _careful(deployment: Deployment, sessions: int) -> Deployment:
-    """Hold a deployment to one lot while it is new to live."""
-    if sessions >= CAREFUL_SESSIONS or deployment.plan.lots == 1:
+    """Hold a deployment to one lot while it is new to live.
+
+    One lot is one share where shares are traded. Legs come down together, for a hedge is one by its ratio; and nothing
+    is added to the first entry.
+    """
+    plan = deployment.plan
+    ratio = math.gcd(*(leg.lots for leg in plan.legs)) or 1
+    legs = tuple(replace(leg, lots=leg.lots // ratio) for leg in plan.legs)
+    small = replace(plan, lots=1, risk_share_pct=None, value=None, legs=legs, pyramiding=0)
+    if sessions >= CAREFUL_SESSIONS or small == plan:
         return deployment
-    show(f"{deployment.name}: one lot; {sessions} of its first {CAREFUL_SESSIONS} live sessions are done")
-    return replace(deployment, plan=replace(deployment.plan, lots=1, risk_share_pct=None))
+    most = max((leg.lots for leg in small.legs), default=1)
+    size = "one lot" if most == 1 else f"legs of {', '.join(str(leg.lots) for leg in small.legs)} lots"
+    show(f"{deployment.name}: {size}; {sessions} of its first {CAREFUL_SESSIONS} live sessions are done")
+    return replace(deployment, plan=small)
 
 
 def _client(config: Config) -> str:

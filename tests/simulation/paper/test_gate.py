@@ -22,11 +22,12 @@ from workbench.bootstrap.venue import Venue
 from workbench.bootstrap.venues import journal_name
 from workbench.config import Config, Secrets
 from workbench.core.errors import BadInput, UnknownSession
-from workbench.core.plan import NAMED_PLANS
+from workbench.core.plan import NAMED_PLANS, plan_from_mapping
 from workbench.core.session import IST
 from workbench.live.system import FeedWatch
 
 CONFIG = Config.model_validate({"secrets": {"dhan_client_id": "1000000001"}})
+SENDING = Config.model_validate({"dhan": {"dry_run": False}, "secrets": {"dhan_client_id": "1000000001"}})
 LIVE = Permit(sentence=SENTENCE, held=0)
 
 
@@ -133,6 +134,56 @@ def test_a_share_of_risk_is_one_lot_too_while_new(tmp_path: Path) -> None:
     deploy(tmp_path, "live", plan=replace(NAMED_PLANS["scalp_atm"], lots=None, risk_share_pct=Decimal(1)))
     (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
     assert (chosen.plan.lots, chosen.plan.risk_share_pct) == (1, None)
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_shares_by_their_worth_are_one_share_while_new(held: int, tmp_path: Path) -> None:
+    worth = {"contract": "underlying", "value": 50000, "exits": {"stop": "2%"}}
+    deploy(tmp_path, "live", plan=plan_from_mapping(worth))
+    (chosen,) = LiveVenue(SENDING, tmp_path, replace(LIVE, held=held), Places.dhan()).choose()
+    assert (chosen.plan.lots, chosen.plan.value) == (1, None)
+
+
+def test_legs_come_down_together_while_new_and_a_hedge_keeps_its_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bought = {"right": "CE", "strike": "OTM4", "lots": 10}
+    sold = {"side": "SELL", "right": "CE", "strike": "OTM1", "lots": 5, "exits": {"stop": "80%"}}
+    deploy(tmp_path, "live", plan=plan_from_mapping({"lots": 3, "legs": [bought, sold]}))
+    (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert (chosen.plan.lots, [leg.lots for leg in chosen.plan.legs]) == (1, [2, 1])
+    assert "legs of 2, 1 lots" in capsys.readouterr().out
+
+
+def test_a_leg_of_five_lots_is_one_lot_while_new(tmp_path: Path) -> None:
+    leg = {"strike": "ATM", "lots": 5, "exits": {"stop": "20%"}}
+    deploy(tmp_path, "live", plan=plan_from_mapping({"legs": [leg]}))
+    (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert [leg.lots for leg in chosen.plan.legs] == [1]
+
+
+def test_nothing_is_added_to_an_entry_while_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy(tmp_path, "live", plan=replace(NAMED_PLANS["scalp_atm"], pyramiding=5))
+    (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert (chosen.plan.lots, chosen.plan.pyramiding) == (1, 0)
+    monkeypatch.setattr(live_start, "_fills_by_session", lambda *_: [{NAME}] * 5)
+    (chosen,) = LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    assert chosen.plan.pyramiding == 5
+
+
+def test_a_plan_that_cannot_be_made_small_is_refused_in_words_and_watched_while_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise BadInput("no such plan")
+
+    deploy(tmp_path, "live")
+    monkeypatch.setattr(live_start, "_careful", refuse)
+    with pytest.raises(BadInput, match="cannot be held to one lot in its first sessions: no such plan"):
+        LiveVenue(CONFIG, tmp_path, LIVE, Places.dhan()).choose()
+    venue = LiveVenue(SENDING, tmp_path, replace(LIVE, held=1), Places.dhan())
+    assert [item.name for item in venue.choose()] == [NAME]
+    assert len(venue._exits_only) == 1
 
 
 def test_no_journal_is_no_position(tmp_path: Path) -> None:
