@@ -26,9 +26,17 @@ class Staying:
     ----------
     deployment, position_id : str
     contract, key : str
+    symbol : str
+        The underlying of a derivative, a share's own symbol.
+    expiry : str
+        ISO day; empty for what does not expire.
+    strike : Decimal or None
+    type : str
+        CE or PE; empty for what is no option.
     side : str
         BUY or SELL: how it was entered.
-    units : int
+    quantity : int
+        Units.
     product : str
         MARGIN and CNC stay; INTRADAY is what the broker squares off himself.
     entry_price : Decimal
@@ -36,8 +44,6 @@ class Staying:
         The price at which it would be left, and P&L at it in rupees after the charges so far; None without a price.
     stop : Decimal or None
         The stop that is laid again at the next open.
-    expiry : str
-        ISO day; empty for what does not expire.
     state : str
         As the position's own; ``carried`` once it is decided that it stays.
     why : str
@@ -47,14 +53,17 @@ class Staying:
     position_id: str
     contract: str
     key: str
+    symbol: str
+    expiry: str
+    strike: Decimal | None
+    type: str
     side: str
-    units: int
+    quantity: int
     product: str
     entry_price: Decimal
     last_price: Decimal | None
     stop: Decimal | None
     pnl: Decimal | None
-    expiry: str
     state: str
     why: str
 
@@ -107,14 +116,17 @@ def _row(position: Position, quote: Quote | None, charges: ChargeTable, why: str
         position_id=position.position_id,
         contract=instrument.name,
         key=instrument.key,
+        symbol=instrument.symbol,
+        expiry="" if instrument.expiry is None else instrument.expiry.isoformat(),
+        strike=instrument.strike,
+        type="" if instrument.right is None else instrument.right.value,
         side=position.side.value,
-        units=position.open_quantity,
+        quantity=position.open_quantity,
         product=plan.product.value,
         entry_price=position.entry_price,
         last_price=price,
         stop=position.stop,
         pnl=None if price is None else position.gross_at(price) - charges_so_far(position, charges),
-        expiry="" if instrument.expiry is None else instrument.expiry.isoformat(),
         state=position.state.value,
         why=why,
     )

@@ -50,8 +50,10 @@ def test_what_is_carried_is_listed_with_all_that_a_person_needs_by_the_api_and_i
             (position,) = it.runner.engine.book.live_positions()
             assert (row["state"], row["position_id"]) == ("carried", position.position_id)
             assert row["why"] == "stays over the night: its plan says overnight: keep"
-            assert (row["deployment"], row["product"], row["expiry"]) == ("SCALP_ATM", "MARGIN", "2022-06-16")
-            assert (row["units"], row["entry_price"], row["contract"]) == (50, 100.0, position.plan.instrument.name)
+            assert (row["deployment"], row["product"]) == ("SCALP_ATM", "MARGIN")
+            assert (row["entry_price"], row["contract"]) == (100.0, position.plan.instrument.name)
+            asked = ("symbol", "expiry", "strike", "type", "side", "quantity")
+            assert [row[name] for name in asked] == ["NIFTY", "2022-06-16", 15700.0, "CE", "BUY", 50]
             assert (row["last_price"], row["stop"]) == (104.85, float(position.stop or 0))
             assert row["pnl"] == float(round(it.runner.engine.open_pnl(), 4))
             await at_a_price_of(it, 15, 31)
@@ -62,9 +64,9 @@ def test_what_is_carried_is_listed_with_all_that_a_person_needs_by_the_api_and_i
         with (folder / "stays.csv").open(encoding="utf-8", newline="") as file:
             (line,) = csv.DictReader(file)
         for found in (told, line):
-            assert {name: found[name] for name in ("position_id", "state", "why", "expiry")} == {
-                name: row[name] for name in ("position_id", "state", "why", "expiry")
-            }
+            words = ("position_id", "symbol", "expiry", "type", "side", "state", "why")
+            assert {name: found[name] for name in words} == {name: row[name] for name in words}
+            assert (float(found["strike"]), int(found["quantity"])) == (15700.0, 50)
             assert (float(found["pnl"]), float(found["last_price"])) == (row["pnl"], row["last_price"])
 
     asyncio.run(run())
