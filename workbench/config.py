@@ -177,7 +177,7 @@ class StrategySection(_Section):
 class TradingSection(_Section):
     """Whether and when to trade; times are Indian market time.
 
-    Without a time the session and the plan decide: positions are left three minutes before the broker would.
+    Without a time the session and the plan decide: positions are left four minutes before the broker would.
     """
 
     mode: Mode = Mode.PRACTICE

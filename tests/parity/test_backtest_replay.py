@@ -108,7 +108,7 @@ def test_a_session_that_ends_early_is_left_at_its_last_close() -> None:
     bars = faulty_bars()
     result = backtest(study_of(), market_of(bars))
     last = [trade for trade in result.trades if trade.entry_time.date() == ENDS_EARLY][-1]
-    assert (last.exit_time.time(), last.exit_reason) == (time(15, 17), "session_end")
+    assert (last.exit_time.time(), last.exit_reason) == (time(15, 16), "session_end")
     assert float(last.exit_price) == bars[pd.DatetimeIndex(bars.index).date == ENDS_EARLY]["close"].iloc[-1]
 
 

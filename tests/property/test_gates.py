@@ -83,7 +83,7 @@ EXITS: dict[str, tuple[Spoil, str]] = {
     "flatten": (lambda s: s.tell(OperatorOrdered(command=Operator.FLATTEN)), "manual"),
     "close": (lambda s: s.tell(OperatorOrdered(command=Operator.CLOSE)), "manual"),
     "the target": (lambda s: s.price(CALL, 151), "target"),
-    "the end of the session": (lambda s: s.go_to("15:17:00"), "session_end"),
+    "the end of the session": (lambda s: s.go_to("15:16:00"), "session_end"),
     "an opposite alert": (lambda s: s.alert(AlertAction.BEARISH), "opposite"),
 }
 

@@ -23,8 +23,9 @@ from workbench.core.instrument import Segment
 
 IST = ZoneInfo("Asia/Kolkata")
 
-SQUARE_OFF_LEAD = timedelta(minutes=3)
-"""How long before the broker's own square-off the engine starts to leave INTRADAY positions."""
+SQUARE_OFF_LEAD = timedelta(minutes=4)
+"""How long before the broker's own square-off the engine starts to leave INTRADAY positions: a minute to leave in, and
+the three that remain are for a person."""
 
 
 class SessionKind(StrEnum):

@@ -20,7 +20,7 @@ Work = Callable[[Trading], Awaitable[None]]
 
 
 def at_the_end_of_the_day(folder: Path, work: Work) -> None:
-    """Hold a protected position a quarter of an hour before the square-off at 15:17."""
+    """Hold a protected position a quarter of an hour before the square-off at 15:16."""
 
     async def day(sim: RunningSimulator) -> None:
         async with trading(sim, folder) as it:
@@ -52,7 +52,7 @@ def storm(it: Trading) -> None:
 
 def test_r22_in_a_storm_of_refusals_the_square_off_is_chased_and_then_done(tmp_path: Path) -> None:
     async def work(it: Trading) -> None:
-        await go_to(it, "15:16:55")
+        await go_to(it, "15:15:55")
         storm(it)
         await it.pass_s(30)
         (position,) = it.positions()
@@ -71,7 +71,7 @@ def test_r22_what_the_broker_squares_off_himself_is_booked_at_his_price_and_noth
 ) -> None:
     async def work(it: Trading) -> None:
         position = it.positions()[0]
-        await go_to(it, "15:16:55")
+        await go_to(it, "15:15:55")
         storm(it)
         await it.pass_s(10)
         await go_to(it, "15:19:55")
@@ -92,9 +92,9 @@ def test_r22_what_the_broker_squares_off_himself_is_booked_at_his_price_and_noth
 
 def test_r22_a_minute_after_the_square_off_a_person_is_told_until_it_is_flat(tmp_path: Path) -> None:
     async def work(it: Trading) -> None:
-        await go_to(it, "15:16:55")
+        await go_to(it, "15:15:55")
         storm(it)
-        await go_to(it, "15:18:00")
+        await go_to(it, "15:17:00")
         watching = asyncio.create_task(watch_flat(it.runner, lambda: True, look_every_s=0.02))
         await it.for_real(lambda: any("not flat after the square-off" in text for text in it.alarms), "the alarm")
         assert not watching.done()

@@ -51,7 +51,7 @@ def test_an_unknown_mode_is_taken_as_live(status: dict[str, Any]) -> None:
 def test_the_countdown_runs_to_last_entry_and_square_off(status: dict[str, Any]) -> None:
     last, square_off = view.head(status).countdowns
     assert (last.label, last.value) == ("last entry 15:10", "in 5 h 36 m")
-    assert (square_off.label, square_off.value) == ("square-off 15:17", "in 5 h 43 m")
+    assert (square_off.label, square_off.value) == ("square-off 15:16", "in 5 h 42 m")
 
 
 def test_a_turning_point_that_is_past_says_so(status: dict[str, Any]) -> None:

@@ -72,7 +72,7 @@ def test_what_was_carried_into_its_last_day_is_held_until_the_square_off() -> No
     stand.price(CALL, 118)
     stand.go_to("12:00:00")
     assert (stand.position.state, stand.position.exit_reason) == (PositionState.OPEN, "")
-    stand.go_to("15:17:00")
+    stand.go_to("15:16:00")
     assert stand.position.exit_reason == "session_end"
 
 

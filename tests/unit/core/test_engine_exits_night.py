@@ -39,12 +39,12 @@ def test_what_is_kept_is_decided_a_minute_before_the_close_and_not_squared_off()
     assert stand.reborn() == stand.book
 
 
-def test_r22_an_intraday_position_is_left_three_minutes_before_the_brokers_own_square_off() -> None:
+def test_r22_an_intraday_position_is_left_four_minutes_before_the_brokers_own_square_off() -> None:
     stand = Stand()
     stand.protected()
     session = reference.calendar().session(Segment.NSE_FNO, DAY)
     assert session is not None
-    assert session.square_off_start == session.broker_square_off - timedelta(minutes=3)
+    assert session.square_off_start == session.broker_square_off - timedelta(minutes=4)
     stand.go_to(f"{session.square_off_start - timedelta(seconds=1):%H:%M:%S}")
     assert stand.position.exit_reason == ""
     stand.wait(1)

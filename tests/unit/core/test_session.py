@@ -47,7 +47,7 @@ def test_a_break_is_outside_from_its_first_moment_to_before_its_last() -> None:
 
 
 def test_we_start_to_leave_three_minutes_before_the_broker_does() -> None:
-    assert session().square_off_start == at(12, 17)
+    assert session().square_off_start == at(12, 16)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_we_start_to_leave_three_minutes_before_the_broker_does() -> None:
         (at(9, 15), Phase.OPEN),
         (at(10, 30), Phase.BREAK),
         (at(11, 30), Phase.OPEN),
-        (at(12, 17), Phase.SQUARE_OFF),
+        (at(12, 16), Phase.SQUARE_OFF),
         (at(12, 30), Phase.AFTER_CLOSE),
         (at(9, 30, day=date(2024, 3, 3)), Phase.CLOSED),
     ],

@@ -154,7 +154,7 @@ def test_no_way_of_leaving_sells_the_cover_first(way: str) -> None:
     stand.stand()
     cover, _ = stand.legs()
     if way == "session":
-        stand.go_to("15:18:00")
+        stand.go_to("15:17:00")
     else:
         command = Operator.CLOSE if way == "close" else Operator.FLATTEN
         target = cover.position_id if way == "close" else ""

@@ -48,9 +48,9 @@ def test_the_points_of_an_ordinary_day() -> None:
     assert found == {
         "pre_open": "09:05:00",
         "open": "09:15:00",
-        "last_entry": "15:17:00",
-        "square_off": "15:17:00",
-        "must_be_flat": "15:18:00",
+        "last_entry": "15:16:00",
+        "square_off": "15:16:00",
+        "must_be_flat": "15:17:00",
         "close": "15:30:00",
         "export": "15:30:05",
     }

@@ -83,7 +83,7 @@ def test_index_options_outlive_the_index_since_august_2026() -> None:
     assert (clock(before.spot_end), clock(before.close)) == ("15:30", "15:30")
     assert (clock(after.spot_end), clock(after.close)) == ("15:15", "15:40")
     assert clock(before.broker_square_off) == clock(after.broker_square_off) == "15:20"
-    assert clock(after.square_off_start) == "15:17"
+    assert clock(after.square_off_start) == "15:16"
 
 
 def test_cash_is_left_before_the_closing_auction() -> None:

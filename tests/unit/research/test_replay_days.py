@@ -21,7 +21,7 @@ from workbench.reference import calendar
 from workbench.research.replay import replay
 from workbench.research.trades import StudyResult, Trade
 
-SQUARE_OFF = time(15, 17)
+SQUARE_OFF = time(15, 16)
 INTRADAY = NAMED_PLANS["atm_option"]
 FAR = Exits(stop=Distance(percent=Decimal(90)))
 KEPT = replace(INTRADAY, product=Product.MARGIN, overnight=Overnight.KEEP, exits=FAR)
@@ -29,7 +29,7 @@ KEPT = replace(INTRADAY, product=Product.MARGIN, overnight=Overnight.KEEP, exits
 
 @cache
 def new_hours() -> pd.DataFrame:
-    """Three weeks whose index ends with the minute 15:14; options trade to 15:40 and are squared off from 15:17."""
+    """Three weeks whose index ends with the minute 15:14; options trade to 15:40 and are squared off from 15:16."""
     frame = generate(calendar(), date(2026, 8, 3), date(2026, 8, 21), seed=11, first_price=24_000.0)
     assert pd.DatetimeIndex(frame.index)[-1].time() == time(15, 14)
     return frame
@@ -59,10 +59,10 @@ def test_what_is_held_at_the_index_s_last_minute_is_squared_off_on_its_day() -> 
 
 
 def test_an_exit_by_the_clock_behind_the_last_minute_happens_at_its_time() -> None:
-    result = replayed(replace(INTRADAY, exits=replace(FAR, time=time(15, 16))))
+    result = replayed(replace(INTRADAY, exits=replace(FAR, time=time(15, 15))))
     left = late(result.trades)
     assert left
-    assert {(trade.exit_time.time(), trade.exit_reason) for trade in left} == {(time(15, 16), "time")}
+    assert {(trade.exit_time.time(), trade.exit_reason) for trade in left} == {(time(15, 15), "time")}
 
 
 @pytest.mark.parametrize("name", ["straddle", "credit_spread"])
