@@ -289,6 +289,8 @@ def _towards(turn: Turn, wish: Wish) -> None:
         fate = "reversed" if plan.on_opposite is OnOpposite.REVERSE and not refused else "exited"
         reason = f"opposite signal; nothing is entered: {refused.reason}" if refused else "opposite signal"
         turn.decide(wish.subject, name, fate, reason, direction=wish.direction)
+        if refused is not None and plan.on_opposite is OnOpposite.REVERSE:
+            turn.tell_refused(name, refused.gate, refused.reason, wish.direction)
         _leave(turn, name, "opposite")
     if refused is not None:
         if is_leaving:

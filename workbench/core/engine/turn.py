@@ -11,6 +11,7 @@ from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.charges import ChargeTable
 from workbench.core.deployment import Deployment, Limits, Mode
+from workbench.core.engine.refusals import Refusals
 from workbench.core.errors import UnknownSession, WorkbenchError
 from workbench.core.instrument import Instrument, InstrumentKind, Right, Segment
 from workbench.core.legs import Listings
@@ -168,7 +169,8 @@ class Desk:
     `told` what a person was told once.
     `throttled` is when a wish about a position was last refused for its pace (`targets_throttled` one about its target,
     which holds nothing else back), `refused` counts refused changes of an
-    order, `naked_since` when a position was first seen without a stop. `spots` are positions by the key of an
+    order, `naked_since` when a position was first seen without a stop, `begun_again` the count of attempts to leave it
+    at which the steps of the chase began again. `spots` are positions by the key of an
     underlying that they watch, `spot_extremes` and `hours` its best price of the minute and its last of the hour.
     `atr` are average true ranges by deployment, `atr_missing` why one is not known.
     `building` are entries of several legs on their way, `best_pnl` the best P&L of such legs in the minute.
@@ -203,6 +205,7 @@ class Desk:
     targets_throttled: dict[str, datetime] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
     naked_since: dict[str, datetime] = field(default_factory=dict)
+    begun_again: dict[str, int] = field(default_factory=dict)
     spots: dict[str, tuple[str, ...]] = field(default_factory=dict)
     spot_extremes: dict[str, Decimal] = field(default_factory=dict)
     hours: dict[str, tuple[datetime, Decimal]] = field(default_factory=dict)
@@ -216,6 +219,7 @@ class Desk:
     leg_gone: dict[str, datetime] = field(default_factory=dict)
     legs_seen: datetime | None = None
     legs_read: datetime | None = None
+    refusals: Refusals = field(default_factory=Refusals)
     _sessions: dict[tuple[Segment, date], Session | None] = field(default_factory=dict)
 
     def session(self, segment: Segment, day: date) -> Session | None:
@@ -241,6 +245,7 @@ class Desk:
         self.targets_throttled.clear()
         self.refused.clear()
         self.naked_since.clear()
+        self.begun_again.clear()
         self.spot_extremes.clear()
         self.hours.clear()
         self.atr.clear()
@@ -250,6 +255,7 @@ class Desk:
         self.margins.clear()
         self.target_since.clear()
         self.leg_gone.clear()
+        self.refusals = Refusals()
         self.last_minute = None
 
     def session_of(self, instrument: Instrument, day: date) -> Session | None:
@@ -289,6 +295,7 @@ class Desk:
         self.throttled.pop(position_id, None)
         self.targets_throttled.pop(position_id, None)
         self.naked_since.pop(position_id, None)
+        self.begun_again.pop(position_id, None)
         self.margins.pop(position_id, None)
         self.target_since.pop(position_id, None)
         self.leg_gone.pop(position_id, None)
@@ -348,7 +355,7 @@ class Turn:
         gate: str = "",
         direction: Direction | None = None,
     ) -> None:
-        """Record one line why something traded or not."""
+        """Record one line why something traded or not; a refused entry is told, too."""
         self.emit(
             DecisionMade(
                 subject=wish_subject,
@@ -360,6 +367,14 @@ class Turn:
                 direction=direction,
             )
         )
+        if fate in ("denied", "refused"):
+            self.tell_refused(deployment, gate, reason, direction)
+
+    def tell_refused(self, deployment: str, gate: str, reason: str, direction: Direction | None) -> None:
+        """Tell a person that an entry was refused, unless the like was told a few minutes ago."""
+        text = self.desk.refusals.notice(deployment, gate, reason, direction, self.now)
+        if text:
+            self.tell(Level.WARNING, text)
 
     def correlation_id(self, letter: str) -> str:
         """Next correlation id: prefix, day, running number, purpose; never used twice."""
