@@ -255,7 +255,7 @@ def _deployments(shown: shapes.Screen, *, is_old: bool) -> None:
                 continue
             command, done = ("resume", "resumed") if item.halted else ("halt", "halted")
             st.button(
-                "allow its entries" if item.halted else "halt its entries",
+                "allow entries" if item.halted else "stop entries",
                 key=f"{command}_{number}",
                 type="tertiary",
                 on_click=_order,

@@ -60,7 +60,10 @@ class FakeEngine:
             shown = self.previews if self.status["positions"] else self.flat_previews
             return 200, shown[body["action"]]
         self.ordered.append((path, body))
-        if path in ("/api/halt", "/api/resume"):
+        if path in ("/api/halt", "/api/resume") and "deployment" in body:
+            halted = next(item for item in self.status["deployments"] if item["name"] == body["deployment"])
+            halted |= {"halted": path == "/api/halt", "halt_reason": body["reason"] if path == "/api/halt" else ""}
+        elif path in ("/api/halt", "/api/resume"):
             self.status["halted"] = path == "/api/halt"
             self.status["halt_reason"] = body["reason"] if self.status["halted"] else ""
         if path.startswith("/api/alarms/"):

@@ -67,6 +67,17 @@ def test_halt_reaches_the_engine_once_and_becomes_resume(page: Page, engine: Fak
     assert engine.wrong_tokens == 0
 
 
+def test_one_deployment_is_halted_alone_and_allowed_again(page: Page, engine: FakeEngine) -> None:
+    name = engine.status["deployments"][1]["name"]
+    page.get_by_role("button", name="stop entries").nth(1).click()
+    expect(page.get_by_role("button", name="allow entries")).to_be_visible()
+    expect(page.get_by_text("HALTED — control app")).to_be_visible()
+    expect(page.get_by_role("button", name="HALT", exact=True)).to_be_visible()
+    page.get_by_role("button", name="allow entries").click()
+    expect(page.get_by_role("button", name="allow entries")).to_be_hidden()
+    assert [(path, body["deployment"]) for path, body in engine.ordered] == [("/api/halt", name), ("/api/resume", name)]
+
+
 def test_kill_asks_once_more_brings_the_engine_s_word_back_and_shows_how_far_it_is(
     page: Page, engine: FakeEngine
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulation.live.rig import DAY, NINE_THIRTY, Rig, rig
+from tests.simulation.live.rig import DAY, NINE_THIRTY, SCALP, Rig, rig
 from workbench.core.engine import Decision, Engine
 from workbench.core.messages import AlertReceived, AlertTurnedAway, OperatorOrdered
 from workbench.core.order import Purpose
@@ -289,6 +289,24 @@ def test_halt_stops_entries_and_resume_allows_them(tmp_path: Path) -> None:
         await http.post("/api/flatten", json={})
         await it.runner.drained()
         assert it.broker.changes or it.broker.of(Purpose.EXIT)
+
+    with_account(tmp_path, work)
+
+
+def test_halt_and_resume_of_one_deployment_by_its_name(tmp_path: Path) -> None:
+    async def work(it: Rig, http: httpx.AsyncClient) -> None:
+        name = SCALP.name
+        assert (await http.post("/api/halt", json={"deployment": name, "reason": "lunch"})).json()["halted"] is False
+        denied = (await http.post(LINK, json=side(id="1"))).json()
+        assert (denied["fate"], denied["gate"]) == ("denied", "trading_switch")
+        status = (await http.get("/api/status")).json()
+        assert status["deployments"][0]["halt_reason"] == "lunch"
+        assert status["entries_refused"] == [f"{name} is halted: lunch; workbench resume {name}"]
+        unknown = await http.post("/api/resume", json={"deployment": "NOBODY"})
+        assert (unknown.status_code, name in unknown.text) == (422, True)
+        assert (await http.post("/api/flatten", json={"deployment": name})).status_code == 422
+        await http.post("/api/resume", json={"deployment": name})
+        assert (await http.post(LINK, json=side(id="2"))).json()["fate"] == "entered"
 
     with_account(tmp_path, work)
 

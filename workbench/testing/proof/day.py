@@ -43,6 +43,7 @@ from workbench.testing.proof.process import Eyes, Notices, Process, ToldClock
 from workbench.testing.proof.promptness import Promptness
 from workbench.testing.proof.rarities import Rarities
 from workbench.testing.proof.scenario import Scenario
+from workbench.testing.proof.switches import Switches
 from workbench.testing.proof.venue import Venue
 from workbench.testing.proof.wire import MarketLine
 
@@ -81,6 +82,7 @@ class Day:
         self.promptness = Promptness(self.venue, self.gates)
         self.belief = Belief(self.venue, self.gates)
         self.rarities = Rarities(scenario.seed, self.venue, is_night=scenario.is_night)
+        self.switches = Switches(scenario.seed, [each.name for each in scenario.deployments])
         self.line = MarketLine(
             scenario.seed,
             scenario.faults.bad_tick,
@@ -124,6 +126,7 @@ class Day:
         for _ in range(self.scenario.seconds):
             await self.second(trading=True)
         self.rarities.over()
+        self.switches.over(self.tell)
         for _ in range(20):
             await self.second(trading=False)
         # Somebody enters shortly before the end, so that there is something to be left.
@@ -261,6 +264,7 @@ class Day:
             self.tell(OperatorOrdered(command=rng.choice([Operator.HALT, Operator.FLATTEN, Operator.CLOSE])))
         if rng.random() < self.venue.faults.by_hand:
             self._note("--", f"by hand: {self.venue.traded_by_hand()}")
+        self.switches.second(self.tell)
         rare = self.rarities.second(self.tell)
         if rare:
             self._note("--", rare)

@@ -41,8 +41,10 @@ def _units(entered: Entered) -> int:
     return entered.plan.quantity if lots is None else lots * entered.plan.instrument.lot
 
 
-def _trading_switch(keeper: Gatekeeper, _: Entered) -> str:
-    return "entries are halted" if keeper.told.halted else ""
+def _trading_switch(keeper: Gatekeeper, entered: Entered) -> str:
+    if keeper.told.halted:
+        return "entries are halted"
+    return "entries of this deployment are halted" if entered.plan.deployment in keeper.told.switched_off else ""
 
 
 def _frozen(keeper: Gatekeeper, _: Entered) -> str:
@@ -113,6 +115,12 @@ def _pyramiding(keeper: Gatekeeper, entered: Entered) -> str:
 def _reentry(keeper: Gatekeeper, entered: Entered) -> str:
     stopped = any(each.exit_reason in AGAINST_US for each in _mine(keeper, entered))
     return "stopped out before" if stopped and not entered.deployment.plan.reentry else ""
+
+
+def _unprotected(keeper: Gatekeeper, _: Entered) -> str:
+    bare = [each.plan.position_id for each in keeper.told.held.values() if each.is_live and each.is_bare]
+    held = [each for each in bare if keeper.told.held[each].units > 0]
+    return f"{held[0]} has no stop at the broker" if held else ""
 
 
 def _cooling_off(keeper: Gatekeeper, entered: Entered) -> str:
@@ -251,6 +259,7 @@ RULES: dict[str, Rule] = {
     "stale": _stale,
     "duplicate": _duplicate,
     "stale_feed": _stale_feed,
+    "unprotected": _unprotected,
     "one_position_per_symbol": _one_position,
     "pyramiding": _pyramiding,
     "reentry": _reentry,
@@ -271,6 +280,6 @@ RULES: dict[str, Rule] = {
 """By the name of the gate."""
 
 SLICE_RULES: dict[str, Rule] = {
-    name: RULES[name] for name in ("trading_switch", "frozen", "session", "freeze_quantity")
+    name: RULES[name] for name in ("trading_switch", "frozen", "session", "freeze_quantity", "unprotected")
 }
 """What holds for the further orders of one entry too."""

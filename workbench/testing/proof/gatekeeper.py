@@ -34,6 +34,7 @@ from workbench.core.messages import (
     OrderSubmitted,
     PositionClosed,
     PositionPlanned,
+    ProtectionChanged,
     QuoteReceived,
     SignalRaised,
     StructurePlanned,
@@ -58,7 +59,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Held:
-    """A position by the journal's words: what was planned, what is held of it, why and when it was left."""
+    """A position by the journal's words: what was planned, what is held of it, why and when it was left.
+
+    `is_bare` from the moment its stop was told to be gone until one rests at the broker again.
+    """
 
     plan: PositionPlanned
     units: int = 0
@@ -69,6 +73,7 @@ class Held:
     exit_reason: str = ""
     closed_at: datetime | None = None
     net: Decimal = Decimal(0)
+    is_bare: bool = False
 
     @property
     def entry(self) -> str:
@@ -87,6 +92,7 @@ class Told:
 
     halted: bool = False
     by_person: bool = False
+    switched_off: set[str] = field(default_factory=set)
     frozen: bool = False
     alive: bool = True
     funds: Decimal | None = None
@@ -178,6 +184,9 @@ class Gatekeeper:
         match message:
             case QuoteReceived():
                 self.saw(message.quote)
+            case OperatorOrdered() if message.target and message.command in (Operator.HALT, Operator.RESUME):
+                turn = told.switched_off.add if message.command is Operator.HALT else told.switched_off.discard
+                turn(message.target)
             case OperatorOrdered():
                 if message.command in (Operator.HALT, Operator.FLATTEN):
                     # What the day's loss has halted ends with the day; a person's halt ends with his word only.
@@ -209,7 +218,8 @@ class Gatekeeper:
                 told.entered.clear()
                 told.halted = told.by_person
             case SwitchTurned():
-                told.halted = event.halted
+                # Nothing but his own word ends what a person has halted.
+                told.halted = event.halted or told.by_person
             case AccountFrozen():
                 told.frozen = True
             case AccountUnfrozen():
@@ -234,6 +244,10 @@ class Gatekeeper:
                 told.held[event.position_id] = Held(event)
                 if not event.group:
                     told.entered.add(event.subject)
+            case ProtectionChanged():
+                # On its way is not there: only what rests makes it whole again.
+                if event.protection != "pending" and event.position_id in told.held:
+                    told.held[event.position_id].is_bare = event.protection == "none"
             case ExitBegan():
                 told.held[event.position_id].exit_reason = event.reason
             case PositionClosed():

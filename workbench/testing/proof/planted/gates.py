@@ -6,8 +6,9 @@ from typing import Any
 
 from workbench.core import risk
 from workbench.core.engine import entries, machine, slicing, steering
-from workbench.core.messages import FeedChecked, Operator
+from workbench.core.messages import FeedChecked, Operator, SwitchTurned
 from workbench.core.plan import Plan
+from workbench.core.risk import times
 from workbench.live.system import FeedWatch
 from workbench.testing.proof.planted.registry import Bug, add, bug, replace_with, wrap
 
@@ -45,6 +46,31 @@ def halt_ignored() -> None:
         return deaf
 
     wrap(machine, "_on_operator", make)
+
+
+@bug("I7")
+def own_switch_ignored() -> None:
+    """The switch of one deployment halts nothing; that of the account does."""
+
+    def make(halted: Any) -> Any:
+        return lambda book, deployment: halted(book, "")
+
+    wrap(times, "halted", make)
+
+
+@bug("I7")
+def own_resume_allows_all() -> None:
+    """To allow one deployment again allows all of them, though the account is halted."""
+
+    def make(switch: Any) -> Any:
+        def turned(turn: Any, order: Any) -> None:
+            switch(turn, order)
+            if order.command is Operator.RESUME and turn.book.halted:
+                turn.emit(SwitchTurned(halted=False, at=turn.now, reason="", who="operator"))
+
+        return turned
+
+    wrap(machine, "_switch", make)
 
 
 @bug("I7")
