@@ -202,18 +202,21 @@ def due(
 ) -> str:
     """Name the exit that the clock asks for: "time", "session_end" or "" for none.
 
-    What may stay `overnight` is not squared off with the day; an hour set for all deployments counts for it too.
+    What may stay `overnight` is not squared off with the day; an hour set for all deployments counts for it too. Where
+    an auction follows the trading, an hour that lies behind the beginning of the last minute comes with it.
     """
     if session is None:
         return ""
     if now >= session.square_off_start and not overnight:
         return "session_end"
+    if now < session.open:
+        return ""
     clock = now.timetz().replace(tzinfo=None)
-    if square_off_at is not None and now >= session.open and clock >= square_off_at:
+    if session.last_minute <= now and session.trading_end < session.close:
+        clock = max(clock, session.close.timetz().replace(tzinfo=None))
+    if square_off_at is not None and clock >= square_off_at:
         return "session_end"
-    if exits.time is not None and now >= session.open and clock >= exits.time:
-        return "time"
-    return ""
+    return "time" if exits.time is not None and clock >= exits.time else ""
 
 
 def stop_terms(position: Position, total_quantity: int) -> OrderChange:

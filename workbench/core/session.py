@@ -2,7 +2,8 @@
 
 Index options outlive the index itself since 2026-08-03, and the broker closes INTRADAY positions before either ends, so
 "the close" is four different moments here: `spot_end` (the index or stock stops its continuous trading),
-`square_off_start` (we begin to leave), `broker_square_off` (the broker leaves for us) and `close`.
+`square_off_start` (we begin to leave), `broker_square_off` (the broker leaves for us) and `close`. What a segment lists
+trades until `trading_end`, which is the first or the last of them: an auction that follows is none of our trading.
 
 Invariant: every moment is aware and in Asia/Kolkata, and a year without rows is refused, never guessed. The rows
 themselves stand in `workbench.reference.sessions`.
@@ -26,6 +27,9 @@ IST = ZoneInfo("Asia/Kolkata")
 SQUARE_OFF_LEAD = timedelta(minutes=4)
 """How long before the broker's own square-off the engine starts to leave INTRADAY positions: a minute to leave in, and
 the three that remain are for a person."""
+
+
+_OUTLIVE_THE_SPOT = frozenset({Segment.NSE_FNO, Segment.BSE_FNO})
 
 
 class SessionKind(StrEnum):
@@ -58,7 +62,7 @@ class Session:
     date : date
         The day in India.
     open, close : datetime
-        Continuous trading runs from `open` (included) to `close` (excluded).
+        The session runs from `open` (included) to `close` (excluded), a closing auction of shares included.
     spot_end : datetime
         Until when the index, or a stock that has derivatives, trades continuously; at or before `close`.
     broker_square_off : datetime
@@ -97,19 +101,29 @@ class Session:
         """When the engine starts to leave INTRADAY positions."""
         return self.broker_square_off - SQUARE_OFF_LEAD
 
+    @property
+    def trading_end(self) -> datetime:
+        """Until when what the segment lists trades continuously (excluded); afterwards no order of ours leaves."""
+        return self.close if self.segment in _OUTLIVE_THE_SPOT else min(self.close, self.spot_end)
+
+    @property
+    def last_minute(self) -> datetime:
+        """When the last minute of continuous trading begins: what may stay over the night is decided here."""
+        return self.trading_end - timedelta(minutes=1)
+
     def contains(self, moment: datetime) -> bool:
-        """Say whether the segment trades at that moment (breaks are outside)."""
-        return self.open <= moment < self.close and not self.in_break(moment)
+        """Say whether the segment trades continuously at that moment (breaks and a closing auction are outside)."""
+        return self.open <= moment < self.trading_end and not self.in_break(moment)
 
     def in_break(self, moment: datetime) -> bool:
         """Say whether the moment lies in a halt of this session."""
         return any(start <= moment < end for start, end in self.breaks)
 
     def phase(self, moment: datetime) -> Phase:
-        """Place a moment in this session; `SQUARE_OFF` runs from `square_off_start` to the close."""
+        """Place a moment in this session; `SQUARE_OFF` runs from `square_off_start` to `trading_end`."""
         if moment < self.open:
             return Phase.BEFORE_OPEN
-        if moment >= self.close:
+        if moment >= self.trading_end:
             return Phase.AFTER_CLOSE
         if self.in_break(moment):
             return Phase.BREAK

@@ -105,7 +105,7 @@ def _why(position: Position, today: date, *, is_over: bool) -> str:
     if overnight is Overnight.SQUARE_OFF or is_last_day or position.exit_reason:
         return ""
     on = ", if it is a winner then" if overnight is Overnight.KEEP_WINNERS else ""
-    return f"will stay, decided a minute before the close{on}: its plan says overnight: {overnight.value}"
+    return f"will stay, decided a minute before its trading ends{on}: its plan says overnight: {overnight.value}"
 
 
 def _row(position: Position, quote: Quote | None, charges: ChargeTable, why: str) -> Staying:

@@ -280,7 +280,7 @@ def _market_open(deployment: Deployment, calendar: Calendar, now: datetime) -> N
     except UnknownFact as error:
         raise BadAlert(f"the market's hours are not known: {error}", status=409) from None
     if session is None or not session.contains(now):
-        hours = "no session today" if session is None else f"open {session.open:%H:%M} to {session.close:%H:%M}"
+        hours = "no session today" if session is None else f"open {session.open:%H:%M} to {session.trading_end:%H:%M}"
         raise BadAlert(
             f"the market is closed at {now:%Y-%m-%d %H:%M:%S} ({hours})",
             way_out="send alerts while the market is open",

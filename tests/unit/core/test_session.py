@@ -46,7 +46,7 @@ def test_a_break_is_outside_from_its_first_moment_to_before_its_last() -> None:
     assert session().contains(at(11, 30))
 
 
-def test_we_start_to_leave_three_minutes_before_the_broker_does() -> None:
+def test_we_start_to_leave_four_minutes_before_the_broker_does() -> None:
     assert session().square_off_start == at(12, 16)
 
 

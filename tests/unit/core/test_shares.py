@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.unit.core.builders import Master, Stand, at, listings
+from workbench import reference
+from workbench.core import exits
 from workbench.core.bars import Quote
 from workbench.core.book import Book
 from workbench.core.deployment import Deployment
 from workbench.core.errors import BadInput
+from workbench.core.exit_rules import Exits
 from workbench.core.instrument import Segment
-from workbench.core.messages import AlertAction, BrokerPosition, DayBegan, PlaceOrder, QuoteReceived, SnapshotTaken
+from workbench.core.messages import (
+    AlertAction,
+    BrokerPosition,
+    DayBegan,
+    Level,
+    ModifyOrder,
+    Notify,
+    PlaceOrder,
+    QuoteReceived,
+    SnapshotTaken,
+    WriteKind,
+)
 from workbench.core.order import OrderState, Product
 from workbench.core.plan import plan_from_mapping
 from workbench.core.position import PositionState
@@ -135,6 +149,70 @@ def test_shares_stay_over_the_night_and_are_protected_again() -> None:
     stand.wait(1)
     stop = stand.ticket("S")
     assert (stop.quantity, stop.product, stop.trigger_price) == (10, Product.CNC, Decimal(1584))
+
+
+IN_2022, WITH_AUCTION = date(2022, 6, 15), date(2026, 9, 16)
+
+
+def in_its_last_minute(body: dict[str, Any], day: date, price: str) -> ShareStand:
+    """Hold ten shares as the last minute of that day's trading begins, at a price of a second ago."""
+    stand = ShareStand(body)
+    stand.now = at("09:10:00", day)
+    stand.tell(DayBegan(day=day))
+    stand.now = at("10:00:00", day)
+    stand.share("1600.00")
+    stand.bought()
+    session = stand.config.calendar.session(Segment.NSE_EQ, day)
+    assert session is not None
+    stand.now = session.last_minute - timedelta(seconds=2)
+    stand.share(price)
+    stand.wait(1)
+    assert stand.position.state is PositionState.OPEN
+    stand.wait(1)
+    return stand
+
+
+@pytest.mark.parametrize(("day", "clock"), [(IN_2022, "15:29:00"), (WITH_AUCTION, "15:14:00")])
+def test_a_winner_stays_and_a_loser_leaves_in_the_last_minute_of_continuous_trading(day: date, clock: str) -> None:
+    keeping = {**CNC, "overnight": "keep_winners", "exits": {"stop": "5%"}}
+    winner = in_its_last_minute(keeping, day, "1650.00")
+    assert (winner.now, winner.position.state) == (at(clock, day), PositionState.CARRIED)
+    loser = in_its_last_minute(keeping, day, "1590.00")
+    assert (loser.position.state, loser.position.exit_reason) == (PositionState.EXITING, "session_end")
+    (change,) = loser.of(ModifyOrder)
+    assert change.change.price is not None
+    assert change.change.price < Decimal("1590.00")
+
+
+@pytest.mark.parametrize(("day", "clock"), [(IN_2022, "15:20:00"), (WITH_AUCTION, "15:14:00")])
+@pytest.mark.parametrize("whose", ["plan", "account"])
+def test_an_hour_in_the_closing_auction_comes_with_the_last_minute_bef(day: date, clock: str, whose: str) -> None:
+    hour = time(15, 20)
+    session = reference.calendar().session(Segment.NSE_EQ, day)
+    plan, account = (Exits(time=hour), None) if whose == "plan" else (Exits(), hour)
+    reason = "time" if whose == "plan" else "session_end"
+    assert exits.due(plan, session, at(clock, day) - timedelta(seconds=1), account, overnight=True) == ""
+    assert exits.due(plan, session, at(clock, day), account, overnight=True) == reason
+
+
+def test_nothing_is_sent_into_the_closing_auction_and_what_is_held_is_left_at_the_next_open() -> None:
+    stand = in_its_last_minute({**CNC, "exits": {"stop": "5%", "time": "15:20"}}, WITH_AUCTION, "1650.00")
+    stand.answer(stand.ticket("S"), kind=WriteKind.MODIFY)
+    stand.go_to("15:14:59")
+    sent = len(stand.of(PlaceOrder)) + len(stand.of(ModifyOrder))
+    for clock in ("15:15:00", "15:15:03", "15:20:00", "15:29:59", "15:30:00"):
+        stand.go_to(clock)
+        assert len(stand.of(PlaceOrder)) + len(stand.of(ModifyOrder)) == sent
+    assert any(told.level is Level.ALARM and "it is left when it opens" in told.text for told in stand.of(Notify))
+    stand.update(stand.ticket("S"), state=OrderState.EXPIRED)
+    following = stand.config.calendar.next_session(Segment.NSE_EQ, WITH_AUCTION).date
+    stand.now = at("09:00:00", following)
+    stand.tell(DayBegan(day=following))
+    stand.tell(SnapshotTaken(taken_at=stand.now, available_funds=Decimal(1)))
+    stand.now = at("09:15:01", following)
+    stand.share("1640.00")
+    stand.wait(1)
+    assert (stand.position.state, stand.ticket("X").quantity) == (PositionState.EXITING, 10)
 
 
 def test_shares_of_the_same_day_are_compared_with_the_broker() -> None:

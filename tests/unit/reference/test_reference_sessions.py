@@ -8,7 +8,7 @@ import pytest
 
 from workbench.core.errors import UnknownSession
 from workbench.core.instrument import Segment
-from workbench.core.session import SessionKind
+from workbench.core.session import Phase, SessionKind
 from workbench.reference import calendar
 from workbench.reference.sessions import HOURS, SPECIAL_SESSIONS, YEARS
 
@@ -91,6 +91,24 @@ def test_cash_is_left_before_the_closing_auction() -> None:
     assert session is not None
     assert session.broker_square_off <= session.spot_end
     assert session.square_off_assumed
+    assert (clock(session.last_minute), clock(session.trading_end), clock(session.close)) == ("15:14", "15:15", "15:30")
+    assert not session.contains(session.trading_end)
+    assert session.phase(session.trading_end) is Phase.AFTER_CLOSE
+
+
+@pytest.mark.parametrize(
+    ("segment", "day", "end"),
+    [
+        (Segment.NSE_EQ, date(2022, 6, 15), "15:30"),
+        (Segment.NSE_FNO, date(2026, 8, 3), "15:40"),
+        (Segment.BSE_FNO, date(2026, 8, 3), "15:40"),
+        (Segment.IDX_I, date(2026, 8, 3), "15:15"),
+    ],
+)
+def test_without_an_auction_trading_ends_with_the_session(segment: Segment, day: date, end: str) -> None:
+    session = calendar().session(segment, day)
+    assert session is not None
+    assert clock(session.trading_end) == clock(session.close) == end
 
 
 def test_the_outage_day_is_halted_at_nse_and_not_at_bse() -> None:

@@ -28,9 +28,6 @@ from workbench.core.position import Position, PositionState
 from workbench.core.session import Session
 from workbench.core.signal import Side
 
-DECIDED_BEFORE_CLOSE = timedelta(minutes=1)
-"""When it is decided what stays over the night."""
-
 NO_BID_BEFORE_CLOSE = timedelta(seconds=30)
 """From here on an option that nobody bids for is left to expire."""
 
@@ -54,7 +51,7 @@ def reason_to_leave(turn: Turn, position: Position) -> str:
     if not stays:
         is_of_another_day = position.opened_at is not None and position.opened_at.date() < turn.now.date()
         return "session_end" if is_of_another_day and plan.overnight is Overnight.SQUARE_OFF else ""
-    if position.state is PositionState.CARRIED or turn.now < session.close - DECIDED_BEFORE_CLOSE:
+    if position.state is PositionState.CARRIED or turn.now < session.last_minute:
         return ""
     against = _why_not_kept(turn, position)
     if against:
