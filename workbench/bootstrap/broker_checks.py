@@ -38,6 +38,7 @@ def examine_broker(
     *,
     base_url: str,
     needed_until: datetime | None = None,
+    delivers: bool = False,
     now: Callable[[], datetime] = wall_clock,
 ) -> Sequence[Finding]:
     """Ask Dhan for everything that an order needs, and compare clocks.
@@ -50,6 +51,8 @@ def examine_broker(
         REST root, for the one price that is asked for: a data plan can be called active and give nothing.
     needed_until : datetime, optional
         Until when the token must hold: five minutes after the session's close; None: no session today.
+    delivers : bool
+        Shares are bought for delivery (CNC): on a later day they leave the demat account.
     now : callable
         This machine's clock, in which tokens end.
     """
@@ -68,6 +71,7 @@ def examine_broker(
             _segments(profile),
             _data_plan(profile, DhanClient(base_url, wire.client_id, token, Endpoint.DATA)),
             _address(wire, token),
+            *([_demat(profile)] if delivers else []),
         ]
     return [*findings, _clock(wire, now())]
 
@@ -92,6 +96,15 @@ def _segments(profile: Profile) -> Finding:
         way_out = "activate futures and options at Dhan (web.dhan.co, Profile, Segments)"
         return Finding.bad("segments", f"{listed}: no derivatives (D)", way_out, blocks=Blocks.LIVE)
     return Finding.good("segments", listed)
+
+
+def _demat(profile: Profile) -> Finding:
+    name = "shares of another day"
+    if profile.ddpi.strip().lower() == "active":
+        return Finding.good(name, "DDPI is active: they can be sold")
+    detail = f"DDPI is {profile.ddpi or 'not told'}: carried shares are not sold until you authorise each sale"
+    way_out = "activate DDPI at Dhan (web.dhan.co, Profile), or authorise with the TPIN (eDIS) before the open"
+    return Finding.bad(name, detail, way_out, blocks=Blocks.NOTHING)
 
 
 def _data_plan(profile: Profile, client: DhanClient) -> Finding:

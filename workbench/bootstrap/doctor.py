@@ -26,6 +26,7 @@ from workbench.bootstrap.putting_away import records
 from workbench.brokers.dhan.token_store import TokenStore
 from workbench.config import Config, Mode
 from workbench.core.errors import BrokerUnavailable, WorkbenchError
+from workbench.core.order import Product
 from workbench.core.session import IST, Calendar
 from workbench.live.awake import kept_awake
 
@@ -107,7 +108,10 @@ def _of_the_market(patient: Patient) -> list[Finding]:
         return [*findings, Finding.bad("token", detail, "run workbench login", blocks=Blocks.PAPER)]
     findings.append(Finding.good("login", f"token from {found.source.value}; can be made anew: {ways.can_mint}"))
     until = needed_until(patient.calendar, patient.now())
-    asked = examine_broker(ways.wire, found.value, base_url=places.rest, needed_until=until, now=patient.now)
+    delivers = any(each.plan.product is Product.CNC for each in promoted.load_all(patient.data))
+    asked = examine_broker(
+        ways.wire, found.value, base_url=places.rest, needed_until=until, delivers=delivers, now=patient.now
+    )
     return [*findings, *asked]
 
 

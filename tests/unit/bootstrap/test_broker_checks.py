@@ -47,14 +47,24 @@ def answering(answers: Mapping[str, Answer]) -> Callable[[Received], Reply]:
     return lambda request: {**healthy, **answers}[request.path]()
 
 
-def look(stub: WireStub, answers: Mapping[str, Answer]) -> dict[str, Finding]:
+def look(stub: WireStub, answers: Mapping[str, Answer], *, delivers: bool = False) -> dict[str, Finding]:
     stub.default = answering(answers)
     wire = LoginWire(CLIENT, base_url=stub.url, timeouts_s=(2.0, 2.0))
-    return {each.name: each for each in examine_broker(wire, "secret-token", base_url=stub.url)}
+    found = examine_broker(wire, "secret-token", base_url=stub.url, delivers=delivers)
+    return {each.name: each for each in found}
 
 
 def faults(found: Mapping[str, Finding]) -> list[tuple[str, Blocks]]:
     return [(each.name, each.blocks) for each in found.values() if not each.ok]
+
+
+@pytest.mark.parametrize(("ddpi", "ok"), [("Active", True), ("Deactive", False), ("", False)])
+def test_who_carries_shares_is_told_whether_they_can_be_sold_on_a_later_day(
+    stub: WireStub, ddpi: str, ok: bool
+) -> None:
+    found = look(stub, {"/v2/profile": dated(PROFILE | {"ddpi": ddpi})}, delivers=True)["shares of another day"]
+    assert (found.ok, found.blocks if not ok else None) == (ok, None if ok else Blocks.NOTHING)
+    assert "shares of another day" not in look(stub, {})
 
 
 def test_healthy_answers_have_no_fault(stub: WireStub) -> None:

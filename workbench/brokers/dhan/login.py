@@ -43,6 +43,8 @@ class Profile:
     token_valid_until: datetime | None
     segments: tuple[str, ...]
     data_plan: str
+    ddpi: str = ""
+    """Whether Dhan may take sold shares out of the demat account by itself: "Active", "Deactive", "" when not told."""
 
     @property
     def has_data(self) -> bool:
@@ -127,6 +129,7 @@ def profile_of(wire: LoginWire, token: str) -> Profile:
         token_valid_until=_validity(document.get("tokenValidity")),
         segments=segments,
         data_plan=str(document.get("dataPlan") or ""),
+        ddpi=str(document.get("ddpi") or ""),
     )
 
 
