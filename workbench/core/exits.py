@@ -12,7 +12,7 @@ from decimal import Decimal
 from workbench.core.bars import Quote
 from workbench.core.errors import IllegalMove
 from workbench.core.exit_rules import Exits, Look, ScaleOut
-from workbench.core.instrument import InstrumentKind
+from workbench.core.instrument import Instrument, InstrumentKind
 from workbench.core.money import ZERO, Rounding, snap_to_tick
 from workbench.core.order import OrderChange, OrderType
 from workbench.core.position import Position
@@ -20,7 +20,13 @@ from workbench.core.session import Session
 from workbench.core.signal import Side
 
 ESCALATION_PCT: Sequence[Decimal] = (Decimal(1), Decimal(3), Decimal(5), Decimal(10), Decimal(20))
-"""How far beyond the best price each further attempt to leave reaches, percent (faults R13, R14)."""
+"""How far beyond the best price each further attempt to leave reaches, percent (faults R13, R14).
+
+The last one stands in for the edge of an option's wide band; a share or a future ends with the one before it.
+"""
+
+REACH_PCT = Decimal(9)
+"""Furthest from the last price that an attempt to leave a share or a future reaches, percent: most bands are 10 %."""
 
 STOP_BUFFER_PCT = Decimal(5)
 """Between trigger and limit of a stop, percent of the trigger: SL-M does not exist for options."""
@@ -232,11 +238,12 @@ def stop_terms(position: Position, total_quantity: int) -> OrderChange:
 
 
 def leaving_terms(
-    position: Position, quote: Quote | None, total_quantity: int, *, at_target: bool = True
+    position: Position, quote: Quote | None, total_quantity: int, *, at_target: bool = True, begun_at: int = 0
 ) -> OrderChange:
     """Terms that leave now: the target's own price at first, then ever further beyond the best price.
 
     `at_target` is False where another order rests at the target's price, at which both could fill.
+    `begun_at` is the count of attempts at which the steps began again, since the last of them was refused.
     After a double fill (less than nothing is held) the excess is taken back, on the entry's side.
     Without any quote the stop level or the entry price is the only price known: the widest step is taken at once.
     """
@@ -247,13 +254,31 @@ def leaving_terms(
     is_first = position.exit_reason == "target" and position.exit_attempts == 0 and not excess
     if at_target and is_first and position.target is not None:
         return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=position.target)
+    steps = escalation(instrument)
+    step = steps[min(position.exit_attempts - begun_at, len(steps) - 1)]
     if quote is None:
-        base = position.stop or position.entry_price
-        price = _beyond(side, base, ESCALATION_PCT[-1], instrument.tick)
-        return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=price)
-    step = ESCALATION_PCT[min(position.exit_attempts, len(ESCALATION_PCT) - 1)]
-    price = _beyond(side, leaving_price(side, quote), step, instrument.tick)
+        best = last = position.stop or position.entry_price
+        step = step if begun_at else steps[-1]
+    else:
+        best, last = leaving_price(side, quote), quote.last
+    price = _beyond(side, best, step, instrument.tick)
+    if steps is not ESCALATION_PCT:
+        price = _within_reach(side, price, best, last, instrument.tick)
     return OrderChange(order_type=OrderType.LIMIT, quantity=total_quantity, price=price)
+
+
+def escalation(instrument: Instrument) -> Sequence[Decimal]:
+    """Steps of the chase, percent. No live packet tells a band; that of an option is wide, of others about a tenth."""
+    is_wide = instrument.kind in (InstrumentKind.OPTION, InstrumentKind.SYNTHETIC)
+    return ESCALATION_PCT if is_wide else ESCALATION_PCT[:-1]
+
+
+def _within_reach(side: Side, price: Decimal, best: Decimal, last: Decimal, tick: Decimal) -> Decimal:
+    """Keep a price near enough to the last one; what somebody quotes the exchange has taken, however far it lies."""
+    if side is Side.BUY:
+        edge = snap_to_tick(last * (100 - REACH_PCT) / 100, tick, Rounding.UP)
+        return max(price, min(best, edge))
+    return min(price, max(best, snap_to_tick(last * (100 + REACH_PCT) / 100, tick, Rounding.DOWN)))
 
 
 def _beyond(side: Side, price: Decimal, percent: Decimal, tick: Decimal) -> Decimal:

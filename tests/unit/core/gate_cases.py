@@ -182,6 +182,8 @@ ROWS: list[tuple[str, str, Change]] = [
     ("stale_feed", "6 s old", lambda c: quoted(c, when=NOW - timedelta(seconds=6))),
     ("stale_feed", "", lambda c: quoted(c, when=NOW - timedelta(seconds=5))),
     ("stale_feed", "at most 2 s", lambda c: (c.own(max_quote_age_s=2.0), quoted(c, when=NOW - timedelta(seconds=3)))),
+    ("unprotected", "NIFTY 15700 CE is held without its stop", lambda c: c.change(bare="NIFTY 15700 CE")),
+    ("unprotected", "", lambda c: c.keep(held(deployment="OTHER"))),
     ("one_position_per_symbol", "held already", lambda c: c.keep(held())),
     ("one_position_per_symbol", "", lambda c: c.keep(held(deployment="OTHER"))),
     ("one_position_per_symbol", "1 positions on NIFTY",

@@ -85,8 +85,13 @@ def test_r19_the_answer_to_a_stop_is_not_one_to_the_entry_before_it(outcome: Out
     stand.answer(stand.ticket("S"), outcome, reason="x")
     assert len(stand.tickets("E")) == 1
     stand.answer(entry)
-    assert len(stand.tickets("E")) == 2
-    assert stand.fates("a") == ["entered"]
+    if outcome is Outcome.ACCEPTED:
+        assert len(stand.tickets("E")) == 2
+        assert stand.fates("a") == ["entered"]
+    else:  # nothing more is entered while the first part has no stop (fault R13)
+        assert len(stand.tickets("E")) == 1
+        assert (stand.fates("a"), stand.position.exit_reason) == (["entered", "cut_short"], "")
+        assert f"{CALL.name} is held without its stop" in stand.book.decisions[-1].reason
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.REJECTED, Outcome.NOT_SENT])

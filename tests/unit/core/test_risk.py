@@ -31,9 +31,9 @@ from workbench.core.signal import Side
 
 ORDER = [
     "trading_switch", "frozen", "armed", "session", "entry_window", "stale", "duplicate", "stale_feed",
-    "one_position_per_symbol", "pyramiding", "reentry", "cooling_off", "trades_a_day", "order_rate", "daily_loss",
-    "freeze_quantity", "lots", "price_band", "spread", "depth", "premium_range", "open_premium", "loss_per_trade",
-    "margin",
+    "unprotected", "one_position_per_symbol", "pyramiding", "reentry", "cooling_off", "trades_a_day", "order_rate",
+    "daily_loss", "freeze_quantity", "lots", "price_band", "spread", "depth", "premium_range", "open_premium",
+    "loss_per_trade", "margin",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from workbench.core.bars import Quote
 from workbench.core.engine import day_end, slicing, steering
+from workbench.core.engine.bare import bare_contract
 from workbench.core.engine.turn import Slice, Turn, Wish
 from workbench.core.exit_rules import Exits, Look
 from workbench.core.instrument import Instrument, InstrumentKind, Right
@@ -111,6 +112,7 @@ def _ask(turn: Turn, sized: Sized, pieces: Sequence[Slice]) -> Ask:
         unsent_orders=sum(len(each.left) for each in waiting),
         orders=len(pieces),
         largest_order=max((piece.units for piece in pieces), default=sized.units),
+        bare=bare_contract(turn),
     )
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.engine import day_end, sending, siblings, steering, structures, supers, underlying
+from workbench.core.engine.bare import IN_DOUBT, UNANSWERED_S, sure_units
 from workbench.core.engine.turn import DAILY_LOSS, Desk, Turn
 from workbench.core.instrument import InstrumentKind
 from workbench.core.messages import Level, PeakMoved, StopMoved, SwitchTurned
@@ -12,16 +13,11 @@ from workbench.core.order import Order, OrderState, Purpose
 from workbench.core.position import Position, PositionState
 from workbench.core.risk.amounts import OWN_DAILY_LOSS, realised
 
-UNANSWERED_S = 5
-"""Market seconds after which an unanswered order is looked for, and an unanswered stop is an alarm (fault R9)."""
-
 TRANSIT_S = 8
 """Market seconds after which an order that was taken and has not reached the exchange is an alarm (fault R9)."""
 
 NAKED_AT_MOST_S = 10
 """Market seconds that a position may be without its stop; then it is left."""
-
-IN_DOUBT = (OrderState.SUBMITTED, OrderState.UNKNOWN)
 
 
 def on_beat(turn: Turn) -> None:
@@ -84,7 +80,7 @@ def _warn_of_naked(turn: Turn, position: Position) -> None:
     """
     position_id, name = position.position_id, position.plan.instrument.name
     resting = turn.book.resting_exits(position_id)
-    sure = sum(order.remaining_quantity for order in resting if order.state not in IN_DOUBT)
+    sure = sure_units(turn, position)
     is_watched = position.is_live and position.stop is not None and steering.market_trades(turn, position)
     if not is_watched or turn.desk.blind or position.open_quantity <= 0 or sure >= position.open_quantity:
         turn.desk.naked_since.pop(position_id, None)

@@ -367,6 +367,8 @@ def _modified(turn: Turn, order: Order, answer: WriteAnswered) -> None:
         turn.desk.asked_at[answer.correlation_id] = turn.now
         if answer.outcome is not Outcome.UNKNOWN:
             turn.desk.refused[answer.correlation_id] = turn.desk.refused.get(answer.correlation_id, 0) + 1
+        if answer.outcome is Outcome.REJECTED:
+            steering.exit_refused(turn, order.ticket.position_id)
         text = f"change of {answer.correlation_id} {answer.outcome.value}: {answer.reason}"
         turn.tell(Level.WARNING, text)
         sending.ask_snapshot(turn, text)
@@ -395,6 +397,8 @@ def _gone(turn: Turn, order: Order) -> None:
     if order.ticket.leg_of and order.state is OrderState.CANCELLED:
         supers.note_gone(turn, order)
         return
+    if order.ticket.purpose is Purpose.EXIT and order.state is OrderState.REJECTED:
+        steering.exit_refused(turn, position.position_id)
     is_held = position.state is PositionState.OPEN or (
         position.state is PositionState.CARRIED and steering.market_trades(turn, position)
     )

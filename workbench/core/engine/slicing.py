@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from workbench.core import exits
 from workbench.core.engine import supers
+from workbench.core.engine.bare import bare_contract
 from workbench.core.engine.turn import Slice, Slicing, Turn
 from workbench.core.instrument import Instrument, InstrumentKind
 from workbench.core.messages import (
@@ -96,6 +97,8 @@ def _why_not(turn: Turn, slicing: Slicing) -> str:
         return "market data is not alive"
     if session is None or not session.contains(turn.now) or turn.now >= session.square_off_start:
         return "the session ends"
+    if bare := bare_contract(turn):
+        return f"{bare} is held without its stop at the broker"
     if turn.now > slicing.until:
         return "it took too long"
     for position in book.positions.values():

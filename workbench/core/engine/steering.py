@@ -343,15 +343,16 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
         return
     quote = turn.desk.quotes.get(position.plan.instrument.key)
     is_beside = bool(turn.book.resting_targets(position.position_id))
+    begun = _begun_again(turn, position)
     if resting is None:
-        terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
+        terms = exits.leaving_terms(position, quote, units, at_target=not is_beside, begun_at=begun)
         sending.place(turn, position, Purpose.EXIT, terms)
     elif resting.ticket.leg_of:
         sending.cancel(turn, resting)  # a leg cannot be moved to the market: it is taken back, and then it is left
         if supers.waits_no_longer(turn, position):
             text = f"{name} is left beside a leg of its super order that was asked back and does not go"
             turn.tell_once(Level.ALARM, text)
-            terms = exits.leaving_terms(position, quote, units, at_target=not is_beside)
+            terms = exits.leaving_terms(position, quote, units, at_target=not is_beside, begun_at=begun)
             sending.place(turn, position, Purpose.EXIT, terms)
     elif sending.is_ready(turn, resting):
         is_excess = position.open_quantity < 0
@@ -360,11 +361,28 @@ def press(turn: Turn, position: Position, resting: Order | None) -> None:
             sending.cancel(turn, resting)
             return
         total = resting.filled_quantity + units
-        terms = exits.leaving_terms(position, quote, total, at_target=not is_beside)
+        terms = exits.leaving_terms(position, quote, total, at_target=not is_beside, begun_at=begun)
         sending.change(turn, resting, terms, Purpose.EXIT)
     if position.exit_attempts >= 2:
         text = f"still leaving {name} ({position.exit_reason}), {position.exit_attempts} tries"
         turn.tell(Level.ALARM, text)
+
+
+def exit_refused(turn: Turn, position_id: str) -> None:
+    """The broker has refused an attempt to leave: after one at the last step the chase begins again with the first.
+
+    A limit outside of the price band is refused for ever, and nobody tells the engine where the band ends (fault R13).
+    """
+    position = turn.book.positions[position_id]
+    tried = position.exit_attempts - _begun_again(turn, position)
+    if position.state is PositionState.EXITING and tried >= len(exits.escalation(position.plan.instrument)):
+        turn.desk.begun_again[position_id] = position.exit_attempts
+
+
+def _begun_again(turn: Turn, position: Position) -> int:
+    """Attempts that were made before the chase began again; none where they are counted anew since."""
+    begun = turn.desk.begun_again.get(position.position_id, 0)
+    return begun if begun <= position.exit_attempts else 0
 
 
 def _stand_back(turn: Turn, resting: Order | None) -> None:

@@ -27,6 +27,7 @@ GATES: dict[str, Gate] = {
     "stale": times.stale,
     "duplicate": times.duplicate,
     "stale_feed": times.stale_feed,
+    "unprotected": times.unprotected,
     "one_position_per_symbol": counts.one_position_per_symbol,
     "pyramiding": counts.pyramiding,
     "reentry": times.reentry,

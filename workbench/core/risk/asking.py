@@ -59,6 +59,8 @@ class Ask:
         Orders into which the quantity is divided.
     largest_order : int or None
         Units of the largest of them; None: one order holds all.
+    bare : str
+        Contract of a position of the account that stands without its stop past its alarm; "": none does.
     """
 
     deployment: Deployment
@@ -87,6 +89,7 @@ class Ask:
     worst_loss: Decimal | None = None
     orders: int = 1
     largest_order: int | None = None
+    bare: str = ""
 
     @property
     def lots(self) -> Decimal:

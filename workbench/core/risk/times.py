@@ -102,6 +102,13 @@ def stale_feed(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | Non
     return None
 
 
+def unprotected(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
+    """Nothing more is entered while a position stands without the stop that it should have (fault R13)."""
+    if not ask.bare:
+        return None
+    return f"{ask.bare} is held without its stop at the broker; entries wait until it is protected or gone"
+
+
 def cooling_off(ask: Ask, book: Book, limits: Limits, now: datetime) -> str | None:
     """A deployment that was stopped out waits before it enters again."""
     minutes = limits.narrowed(ask.deployment.limits).cooling_off_minutes
