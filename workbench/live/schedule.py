@@ -10,7 +10,7 @@ Invariant: a point of the day fires once, at or after its market time, never bef
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,10 +35,11 @@ Job = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A named market time of the day."""
+    """A named market time of the day, with what is done at it where that is not the schedule's job of its name."""
 
     name: str
     at: datetime
+    job: Job | None = None
 
 
 def points_of(
@@ -125,11 +126,20 @@ class DaySchedule:
         self._scheduler.start()
 
     def plan_day(
-        self, session: Session, last_entry: datetime | None = None, square_off: datetime | None = None
+        self,
+        session: Session,
+        last_entry: datetime | None = None,
+        square_off: datetime | None = None,
+        own: Iterable[Point] = (),
     ) -> tuple[Point, ...]:
-        """Plan a day's points that are still ahead; what was planned before is dropped."""
+        """Plan a day's points that are still ahead; what was planned before is dropped.
+
+        `own` points take the place of the day's of the same name, or stand beside them.
+        """
         self._scheduler.remove_all_jobs()
-        ahead = tuple(point for point in points_of(session, last_entry, square_off) if point.at > self._market_now())
+        by_name = {point.name: point for point in (*points_of(session, last_entry, square_off), *own)}
+        ordered = sorted(by_name.values(), key=lambda point: point.at)
+        ahead = tuple(point for point in ordered if point.at > self._market_now())
         self._pending = [(point, ClockTrigger(point.at, self._market_now, self._speed)) for point in ahead]
         for point, trigger in self._pending:
             self._scheduler.add_job(self._wake, trigger, id=point.name, misfire_grace_time=None, coalesce=True)
@@ -159,6 +169,6 @@ class DaySchedule:
                 continue
             log.info("schedule: %s at %s", point.name, point.at.isoformat())
             self.fired.append(point.name)
-            job = self._jobs.get(point.name)
+            job = point.job or self._jobs.get(point.name)
             if job is not None:
                 await job()

@@ -215,10 +215,10 @@ class LiveSystem:
         """Market time."""
         return self.runner.clock.now()
 
-    def session(self) -> Session | None:
+    def session(self, segment: Segment = MARKET) -> Session | None:
         """Today's session; None on a day without one or without facts."""
         try:
-            return self.calendar.session(MARKET, self.now.date())
+            return self.calendar.session(segment, self.now.date())
         except UnknownFact:
             return None
 
@@ -233,9 +233,9 @@ class LiveSystem:
         session = self.session()
         return Phase.CLOSED if session is None else session.phase(self.now)
 
-    def square_off(self) -> datetime | None:
-        """Moment of the day at which positions begin to be left."""
-        session = self.session()
+    def square_off(self, segment: Segment = MARKET) -> datetime | None:
+        """Moment of the day at which positions of a segment begin to be left."""
+        session = self.session(segment)
         if session is None:
             return None
         return _earlier(session.square_off_start, self.runner.engine.config.limits.square_off_at)

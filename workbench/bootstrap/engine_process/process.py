@@ -37,7 +37,7 @@ from workbench.core.messages import Level, Operator, OperatorOrdered, TakeSnapsh
 from workbench.live.api import create_app
 from workbench.live.awake import KeepAwake
 from workbench.live.day import TradingDay, second_hand
-from workbench.live.flat_check import watch_flat
+from workbench.live.flat_check import flat_points
 from workbench.live.lanes import OrderLanes
 from workbench.live.runner import Runner
 from workbench.live.schedule import DaySchedule
@@ -248,8 +248,7 @@ class EngineProcess:
         return self._url
 
     async def _schedule(self) -> str:
-        jobs = {"must_be_flat": self._see_it_flat}
-        self.schedule = DaySchedule(jobs, market_now=self.clock.now, speed=self.venue.speed)
+        self.schedule = DaySchedule({}, market_now=self.clock.now, speed=self.venue.speed)
         self.schedule.start()
         return self._plan_day(self.clock.now().date())
 
@@ -325,14 +324,12 @@ class EngineProcess:
             # Connections that stand idle are closed: an order must not have to open one.
             await self.runner.lanes.warm_up(lambda _: self.broker.warm())
 
-    async def _see_it_flat(self) -> None:
-        await watch_flat(self.runner, lambda: self.system.market_open)
-
     def _plan_day(self, day: dt.date) -> str:
         session = calendar().session(MARKET, day)
         if session is None:
             return f"{day} is no trading day"
-        points = self.schedule.plan_day(session, self.system.last_entry(), self.system.square_off())
+        system = self.system
+        points = self.schedule.plan_day(session, system.last_entry(), system.square_off(), flat_points(system))
         return ", ".join(f"{point.name} {point.at:%H:%M}" for point in points) or "nothing left of the day"
 
     def _take_listings(self, listings: Listings) -> None:
