@@ -80,8 +80,10 @@ def _stale(keeper: Gatekeeper, entered: Entered) -> str:
         return "nobody asked for it"
     if asked.at is None:
         return "it does not say when it fired"
-    age = entered.now - asked.at
-    return "" if timedelta(seconds=-10) <= age <= asked.max_age else f"asked {age.total_seconds():.0f} s ago"
+    age, most, own = entered.now - asked.at, asked.max_age, entered.deployment.limits.max_alert_age_s
+    if own is not None and not asked.is_signal:
+        most = min(most, timedelta(seconds=own))
+    return "" if timedelta(seconds=-10) <= age <= most else f"asked {age.total_seconds():.0f} s ago"
 
 
 def _duplicate(keeper: Gatekeeper, entered: Entered) -> str:
@@ -91,7 +93,7 @@ def _duplicate(keeper: Gatekeeper, entered: Entered) -> str:
 def _stale_feed(keeper: Gatekeeper, entered: Entered) -> str:
     if not keeper.told.alive:
         return "market data is not alive"
-    most, quote = keeper.config.limits.max_quote_age_s, entered.quote
+    most, quote = _limits(keeper, entered).max_quote_age_s, entered.quote
     is_old = quote is None or (entered.now - quote.time).total_seconds() > most
     return f"the last quote is {quote}" if is_old else ""
 
@@ -182,9 +184,14 @@ def _lots(keeper: Gatekeeper, entered: Entered) -> str:
     lot, limits = entered.plan.instrument.lot, _limits(keeper, entered)
     if limits.max_lots_per_entry is not None and _units(entered) > limits.max_lots_per_entry * lot:
         return f"{_units(entered) // lot} lots, at most {limits.max_lots_per_entry}"
-    most = keeper.config.limits.max_open_lots
-    held = sum(each.units for each in keeper.told.held.values() if each.is_live) + _units(entered)
-    return f"{held // lot} lots open, at most {most}" if most is not None and held > most * lot else ""
+    for whose, most in (
+        (list(keeper.told.held.values()), keeper.config.limits.max_open_lots),
+        (_mine(keeper, entered), entered.deployment.limits.max_open_lots),
+    ):
+        held = sum(each.units for each in whose if each.is_live) + _units(entered)
+        if most is not None and held > most * lot:
+            return f"{held // lot} lots open, at most {most}"
+    return ""
 
 
 def _price_band(keeper: Gatekeeper, entered: Entered) -> str:
@@ -224,14 +231,16 @@ def _premium_range(keeper: Gatekeeper, entered: Entered) -> str:
 
 
 def _open_premium(keeper: Gatekeeper, entered: Entered) -> str:
-    most, own = keeper.config.limits.max_open_premium, entered.plan.reference_price * _units(entered)
-    if most is None:
-        return ""
-    held = Decimal(0)
-    for each in keeper.told.held.values():
-        if each.is_live and each.units > 0 and each.plan.side is Side.BUY:
-            held += each.premium
-    return f"Rs {held + own} open, at most {most}" if held + own > most else ""
+    own = entered.plan.reference_price * _units(entered)
+    for whose, most in (
+        (list(keeper.told.held.values()), keeper.config.limits.max_open_premium),
+        (_mine(keeper, entered), entered.deployment.limits.max_open_premium),
+    ):
+        bought = [each for each in whose if each.is_live and each.units > 0 and each.plan.side is Side.BUY]
+        held = sum((each.premium for each in bought), own)
+        if most is not None and held > most:
+            return f"Rs {held} open, at most {most}"
+    return ""
 
 
 def _loss_per_trade(keeper: Gatekeeper, entered: Entered) -> str:

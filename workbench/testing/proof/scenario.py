@@ -125,7 +125,37 @@ def scenario_of(seed: int, *, kills: int | None = None) -> Scenario:
         alerts=rng.choice([0.1, 0.2, 0.35]),
         signals=rng.choice([0.05, 0.15]),
     )
+    drawn = _with_own_limits(drawn)
     return _with_legs(drawn, may_die=kills is None) if has_legs(seed) else drawn
+
+
+OWN_THEMES: tuple[dict[str, Any], ...] = (
+    {"risk_per_trade_pct": Decimal("0.01")},
+    {"max_open_premium": Decimal(30_000)},
+    {"max_lots_per_entry": 2},
+    {"max_open_lots": 3},
+    {"max_entries_per_minute": 1},
+    {"cooling_off_minutes": 2},
+    {"max_spread_pct": Decimal("0.3")},
+    {"min_depth_pct": Decimal(50)},
+    {"max_price_gap_pct": Decimal("0.03")},
+    {"min_premium": Decimal(118), "max_premium": Decimal(124)},
+    {"no_entry_windows": ((time(10, 14), time(10, 15)),)},
+    {"max_trades_per_day": 2},
+    {"max_daily_loss": Decimal(300)},
+    {"max_alert_age_s": 5.0},
+    {"max_quote_age_s": 1.0},
+)
+"""Limits of the first deployment alone, each on every so many of the seeds that have one."""
+
+
+def _with_own_limits(drawn: Scenario) -> Scenario:
+    """Narrow what the first deployment may do; its neighbours and the account keep theirs."""
+    if drawn.seed % 16 != 9:
+        return drawn
+    own = OwnLimits(**OWN_THEMES[drawn.seed // 16 % len(OWN_THEMES)])
+    first, *others = drawn.deployments
+    return replace(drawn, deployments=(replace(first, limits=own), *others))
 
 
 def _with_legs(drawn: Scenario, *, may_die: bool) -> Scenario:

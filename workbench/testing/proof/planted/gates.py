@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from workbench.core import risk
+from workbench.core.deployment import OwnLimits
 from workbench.core.engine import entries, machine, slicing, steering
 from workbench.core.messages import FeedChecked, Operator, SwitchTurned
 from workbench.core.plan import Plan
@@ -32,6 +34,40 @@ def _register() -> None:
 
 
 _register()
+
+OF_A_DEPLOYMENT = (
+    "entry_window",
+    "cooling_off",
+    "trades_a_day",
+    "order_rate",
+    "daily_loss",
+    "lots",
+    "price_band",
+    "spread",
+    "depth",
+    "premium_range",
+    "open_premium",
+    "loss_per_trade",
+)
+"""Gates that keep a deployment's own limits beside the account's and that a day by seed can show to do so."""
+
+
+def _own_left_out(name: str) -> None:
+    gate = risk.GATES[name]
+
+    def blind(ask: Any, book: Any, limits: Any, now: Any) -> Any:
+        return gate(replace(ask, deployment=replace(ask.deployment, limits=OwnLimits())), book, limits, now)
+
+    risk.GATES[name] = blind
+
+
+def _register_own() -> None:
+    for name in OF_A_DEPLOYMENT:
+        text = f"The gate {name} does not know the limits of the deployment itself."
+        add(Bug(f"own_{name}", "I7", text, lambda name=name: _own_left_out(name)))  # type: ignore[misc]
+
+
+_register_own()
 
 
 @bug("I7")
