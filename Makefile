@@ -49,7 +49,7 @@ stripped: setup
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(STRIP) $(NOTEBOOKS))
 
 unit: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 notebooks: setup
 	$(if $(MANUAL),$(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --nbval-lax --nbval-current-env $(MANUAL))
@@ -65,7 +65,7 @@ bench: setup
 	$(BIN)/python -m tests.bench
 
 coverage: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --cov=workbench --cov-branch --cov-report=
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --cov=workbench --cov-branch --cov-report=
 	$(BIN)/coverage report --include='workbench/core/*' --fail-under=95
 	$(BIN)/coverage report --include='workbench/live/*,workbench/brokers/*,workbench/storage/*' --fail-under=90
 
