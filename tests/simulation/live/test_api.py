@@ -226,7 +226,7 @@ def test_health_and_status_tell_what_the_page_needs(tmp_path: Path) -> None:
         assert (position["target"], position["at_risk"]) == (130.15, 750)
         assert (position["protection_rule"], position["target_order_id"]) == ("stop_only", "")
         assert status["phase"]["name"] == "open"
-        assert status["phase"]["square_off_in_s"] == (5 * 60 + 47) * 60
+        assert status["phase"]["square_off_in_s"] == (5 * 60 + 46) * 60
         assert status["alerts"][0]["line"].startswith("entered")
         assert status["naked"] == []
         (one,) = [item for item in status["deployments"] if item["name"] == "SCALP_ATM"]

@@ -19,14 +19,14 @@ class Night(Day):
 
     def __init__(self, scenario: Scenario, *, verbose: bool = False) -> None:
         super().__init__(scenario, verbose=verbose)
-        self.go_to(at("15:14:30"))
+        self.go_to(at("15:13:30"))
         self.carried = self.gapped = self.expired = 0
 
     async def run(self) -> None:
         """Trade, carry, open with a gap, trade, expire."""
         faults = self.scenario.faults
         await self.begin(self.now.date())
-        while self.now < at("15:16:00"):
+        while self.now < at("15:15:00"):
             await self.second(trading=True)
         # The weather clears before the close: what nobody ever heard of is another seed's matter.
         self.venue.faults = Faults(delay_s=faults.delay_s)
