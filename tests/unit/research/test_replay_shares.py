@@ -58,6 +58,22 @@ def test_cnc_is_long_only_and_stays_over_nights() -> None:
     assert any(trade.entry_time.date() < trade.exit_time.date() for trade in trades)
 
 
+def test_before_a_closing_auction_winners_stay_and_what_leaves_by_an_hour_in_it_leaves_a_minute_before() -> None:
+    study = study_of(plan_from_mapping(BODY), start=date(2026, 9, 1))
+    trades = {}
+    for name, own in (
+        ("winners", {"overnight": "keep_winners", "exits": {"stop": "3%"}}),
+        ("hour", {"overnight": "keep", "exits": {"stop": "3%", "time": "15:20"}}),
+    ):
+        plan = plan_from_mapping({**BODY, "product": "CNC", "on_opposite": "exit", **own})
+        world = market_of(generate(calendar(), date(2026, 8, 3), date(2026, 9, 18), seed=5, first_price=1_600.0))
+        trades[name] = replay(replace(study, symbol="HDFCBANK", plan=plan), world).trades
+    assert any(trade.entry_time.date() < trade.exit_time.date() for trade in trades["winners"]), "a night was kept"
+    for name, reason in (("winners", "session_end"), ("hour", "time")):
+        assert {trade.exit_time.time() for trade in trades[name] if trade.exit_reason == reason} == {time(15, 14)}
+    assert all(trade.entry_time.date() == trade.exit_time.date() for trade in trades["hour"])
+
+
 def test_backtest_points_to_replay_and_an_index_is_no_share() -> None:
     plan = plan_from_mapping(BODY)
     with pytest.raises(BadInput, match="use replay"):
