@@ -374,8 +374,8 @@ class Book:
                 fill = Fill(
                     correlation_id="settlement",
                     purpose=Purpose.EXIT,
-                    side=Side.SELL if held > 0 else Side.BUY,
-                    quantity=abs(held),
+                    side=event.side or (Side.SELL if held > 0 else Side.BUY),
+                    quantity=event.quantity or abs(held),
                     price=event.value,
                     at=event.at,
                     settled=True,

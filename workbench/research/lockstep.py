@@ -12,7 +12,7 @@ from datetime import datetime
 
 from workbench.core.bars import Quote
 from workbench.core.engine import Engine
-from workbench.core.messages import DecisionMade, Message, PositionClosed, QuoteReceived, TimerBeat
+from workbench.core.messages import BrokerPosition, DecisionMade, Message, PositionClosed, QuoteReceived, TimerBeat
 from workbench.core.order import Purpose
 from workbench.core.position import Position
 from workbench.core.signal import Side
@@ -48,6 +48,14 @@ class Run:
                     self._keep(event)
             for command in decision.commands:
                 waiting.extend(self.venue.carry_out(command))
+
+    def held(self) -> tuple[BrokerPosition, ...]:
+        """Give what the venue holds, which is what the book does: no answer of it is ever lost."""
+        return tuple(
+            BrokerPosition(segment=segment, security_id=number, product="", net_quantity=units)
+            for (segment, number), units in self.engine.book.net_by_instrument().items()
+            if units
+        )
 
     def beat(self, now: datetime) -> None:
         """Let the clock strike."""

@@ -174,9 +174,10 @@ def _walk(  # noqa: PLR0913, PLR0917  # the whole of a replay
         run.engine.list_instruments(_listings(study, market, minutes, day))
         run.send(DayBegan(day=day.session.date), opened)
         run.send(DeploymentChecked(deployment=NAME, armed=True), opened)
-        if capital is not None:
-            funds = capital + sum((trade.pnl for trade in run.trades), Decimal(0))
-            run.send(SnapshotTaken(taken_at=opened, available_funds=funds), opened)
+        held = run.held()
+        if capital is not None or held:
+            funds = None if capital is None else capital + sum((trade.pnl for trade in run.trades), Decimal(0))
+            run.send(SnapshotTaken(taken_at=opened, available_funds=funds, positions=held), opened)
         run.beat(opened)
         for row in range(day.first, day.last):
             busy = run.is_busy

@@ -216,7 +216,8 @@ class DayLedger:
                         self._fills = _without(self._fills, BY_HAND + event.booked_as, event.quantity)
                     self._fills.append(_fill_row(event, order.ticket, position.plan.priced_by_model))
             case PositionSettled():
-                self._fills.append(_row_without_order(self.book.positions[event.position_id], "settlement"))
+                if self.day is None or event.at.date() >= self.day:
+                    self._fills.append(_row_without_order(self.book.positions[event.position_id], "settlement"))
             case FilledByHand():
                 if self.day is None or event.at.date() >= self.day:
                     self._fills.append(_row_without_order(self.book.positions[event.position_id], "external"))

@@ -279,6 +279,18 @@ class Stand:
         )
         return self.tell(SnapshotTaken(taken_at=self.now, orders=rows, positions=positions, **more))
 
+    def shown(self) -> Decision:
+        """The broker shows just what our book holds, as in most first looks after a start."""
+        resting = [each for each in self.book.orders.values() if each.state.may_rest and each.order_id]
+        rows = [
+            self.row(each.ticket, each.filled_quantity, str(each.average_price), state=each.state) for each in resting
+        ]
+        held: dict[Instrument, int] = {}
+        for each in self.book.positions.values():
+            instrument = each.plan.instrument
+            held[instrument] = held.get(instrument, 0) + each.side.sign * each.open_quantity
+        return self.snapshot(*rows, held=held)
+
     # --- common starts ------------------------------------------------------------------------------------------
 
     def entered(self, price: float | str = 120, action: AlertAction = AlertAction.BULLISH) -> Position:

@@ -46,6 +46,7 @@ def morning(stand: Stand, day: date = NEXT, clock: str = "09:00:00") -> None:
         stand.update(stop, state=OrderState.EXPIRED)
     stand.now = at(clock, day)
     stand.tell(DayBegan(day=day))
+    stand.shown()
 
 
 def alarms(stand: Stand) -> list[str]:

@@ -460,6 +460,7 @@ def test_ids_are_never_used_twice_over_midnight() -> None:
     stand.alert(A.TARGET_FLAT)
     stand.now = at("09:00:00", DAY + timedelta(days=1))
     stand.tell(DayBegan(day=stand.now.date()))
+    stand.shown()
     stand.now = at("09:20:00", stand.now.date())
     stand.spot(SPOT)
     stand.price(CALL, 120)

@@ -379,6 +379,7 @@ def test_a_restart_before_the_answer_asks_the_margin_again() -> None:
     stand.engine = Engine(stand.config)
     stand.engine.recover(events)
     stand.tell(DayBegan(day=stand.now.date()))
+    stand.shown()
     stand.price(CALL, 121)
     assert len(stand.of(ReadMargin)) == 2
     stand.margin()
@@ -409,6 +410,7 @@ def test_over_the_night_the_target_is_offered_again_after_the_stop() -> None:
     assert stand.position.state is PositionState.CARRIED
     stand.now = at("09:00:00").replace(day=16)
     stand.tell(DayBegan(day=stand.now.date()))
+    stand.shown()
     stand.now = at("09:15:01").replace(day=16)
     price = Decimal(121)
     stand.tell(QuoteReceived(quote=Quote(CALL.key, stand.now, price, price, price)))

@@ -106,6 +106,7 @@ def test_a_cancellation_and_a_change_that_were_under_way_may_be_asked_again() ->
     stand.alert(A.TARGET_FLAT)
     reborn(stand)
     assert not stand.book.changes_pending
+    stand.shown()
     stand.price(CALL, 118)
     stand.wait(2)
     assert len(stand.of(ModifyOrder)) == 1
@@ -337,6 +338,7 @@ def test_a_position_that_is_carried_over_is_left_when_the_market_opens() -> None
     stand = Stand()
     stand.protected()
     next_day(stand)
+    stand.shown()
     stand.wait(60)
     assert stand.tickets() == []
     stand.now = at("09:15:00", stand.now.date())

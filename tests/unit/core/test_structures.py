@@ -383,6 +383,7 @@ def test_legs_that_could_not_be_left_are_known_on_the_next_day() -> None:
     again = Book()
     again.apply_all(decode(encode(event)) for event in stand.events[day:])
     assert again == stand.book, "the events of one day give the book"
+    stand.shown()
     stand.now = at("09:15:02", following)
     stand.refresh()
     stand.wait(3)

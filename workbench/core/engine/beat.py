@@ -82,7 +82,8 @@ def _warn_of_naked(turn: Turn, position: Position) -> None:
     resting = turn.book.resting_exits(position_id)
     sure = sure_units(turn, position)
     is_watched = position.is_live and position.stop is not None and steering.market_trades(turn, position)
-    if not is_watched or turn.desk.blind or position.open_quantity <= 0 or sure >= position.open_quantity:
+    is_blind = position_id in turn.desk.blind
+    if not is_watched or is_blind or position.open_quantity <= 0 or sure >= position.open_quantity:
         turn.desk.naked_since.pop(position_id, None)
         return
     since = turn.now - turn.desk.naked_since.setdefault(position_id, turn.now)
@@ -197,7 +198,7 @@ def _leave_own_daily_loss(turn: Turn) -> None:
 
 def _look_after_orders(turn: Turn) -> None:
     """Ask for the broker's truth while something is unknown (fault R1); take back orders of finished positions."""
-    doubtful, exit_unknown = bool(turn.desk.mismatches), False
+    doubtful, exit_unknown = bool(turn.desk.mismatches or turn.desk.blind), _is_held_blindly(turn)
     for order in turn.book.orders.values():
         if order.ticket.leg_of and order.state is OrderState.ABANDONED and not turn.desk.blind:
             doubtful = supers.take_back_lost(turn, order) or doubtful
@@ -209,9 +210,15 @@ def _look_after_orders(turn: Turn) -> None:
         if not turn.book.positions[order.ticket.position_id].is_live:
             sending.cancel(turn, order)
     asked = turn.desk.last_snapshot_asked
-    # A position may be bare behind an exit that is not answered: that is asked at each beat (fault R13).
+    # A position may be bare behind an exit that is not answered, or for want of his word: asked at each beat (R13).
     if exit_unknown or (doubtful and (asked is None or turn.now - asked >= timedelta(seconds=UNANSWERED_S))):
         sending.ask_snapshot(turn, "an order is unknown, or the books differ")
+
+
+def _is_held_blindly(turn: Turn) -> bool:
+    """Nothing can protect or leave a position before the broker was read, and its market trades."""
+    blind = (each for each in turn.book.live_positions() if each.position_id in turn.desk.blind)
+    return any(each.open_quantity and steering.market_trades(turn, each) for each in blind)
 
 
 def _is_doubtful(turn: Turn, order: Order) -> bool:

@@ -24,11 +24,13 @@ from workbench.core.messages import (
     OrderMoved,
     OrderSubmitted,
     PositionCarried,
+    PositionSettled,
     SpotLevelsMoved,
     StopMoved,
     StructureLeft,
     StructureTightened,
 )
+from workbench.core.money import ZERO
 from workbench.core.order import Order, OrderState
 from workbench.core.plan import Overnight
 from workbench.core.position import BY_HAND, Position, PositionState
@@ -65,6 +67,8 @@ def open_day(turn: Turn, day: date) -> None:
     turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
     for event in carried:
         turn.emit(event)
+    # An engine that starts after the open, or has slept over it, knows of the night no more than of a death.
+    turn.desk.await_word(turn.now)
     for position in left:
         steering.close(turn, turn.book.positions[position.position_id], position.fills[-1].at)
     for wish in forgotten:
@@ -86,6 +90,16 @@ def _retold(book: Book, position: Position, turn: Turn) -> Iterator[Event]:
             number = fill.correlation_id.removeprefix(BY_HAND)
             yield FilledByHand(
                 position_id=position.position_id, quantity=fill.quantity, price=fill.price, at=fill.at, order_id=number
+            )
+            continue
+        if fill.settled:
+            yield PositionSettled(
+                position_id=position.position_id,
+                at=fill.at,
+                settlement_price=ZERO,
+                value=fill.price,
+                quantity=fill.quantity,
+                side=fill.side,
             )
             continue
         yield FillBooked(

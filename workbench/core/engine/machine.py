@@ -119,6 +119,7 @@ class Engine:
         """Apply journalled events; nothing is decided and no strategy is asked."""
         self._desk.book.apply_all(events)
         self._desk.refresh_held()
+        self._desk.await_word()
         self._recovered = True
 
     def handle(self, message: Message, *, now: datetime) -> Decision:
@@ -131,6 +132,7 @@ class Engine:
             Market time as stamped when the message left the queue.
         """
         turn = Turn(self._desk, now)
+        _wake_up(turn)
         self._dispatch(turn, message)
         for name in list(turn.desk.building):
             building.advance(turn, name)
@@ -176,6 +178,13 @@ class Engine:
         desk.quotes.clear()
         desk.refresh_held()
         watching.subscribe_underlyings(turn)
+
+
+def _wake_up(turn: Turn) -> None:
+    """Hold all back once the day that was opened is over: a computer that slept over the open says nothing of it."""
+    day, since, today = turn.book.day, turn.desk.blind_since, turn.now.date()
+    if day is not None and day != today and (since is None or since.date() != today):
+        turn.desk.await_word(turn.now)
 
 
 def _on_quote(turn: Turn, quote: Quote) -> None:

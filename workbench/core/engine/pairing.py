@@ -51,8 +51,10 @@ def on_read(turn: Turn, read: MarginRead) -> None:
 
 
 def _follow(turn: Turn, position: Position) -> None:
-    if turn.desk.blind:
-        return  # after a restart with frozen books nothing is moved before the broker was read
+    if position.position_id in turn.desk.blind:
+        if position.plan.protection is ProtectionRule.SUPER_ORDER:
+            supers.look_after(turn, position, 0)
+        return  # after a start nothing is moved before the broker was read
     resting = turn.book.resting_targets(position.position_id)
     target = resting[-1] if resting else None
     units = supers.spared(turn, position, target) or steering.leavable(turn, position)

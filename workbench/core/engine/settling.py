@@ -81,7 +81,8 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
         turn.desk.legs_read = turn.desk.legs_read if snapshot.legs_unread else snapshot.taken_at
     absent, given_up = _absent(turn, findings, snapshot)
     named += absent
-    if turn.desk.blind:
+    is_first_word = _is_first_word(turn, snapshot)
+    if is_first_word:
         given_up += _given_up_before(turn)
     others = by_hand.others(turn, findings.foreign)
     named += [f"order {row.order_id} at the broker is not ours ({row.raw_status})" for row in others]
@@ -94,15 +95,24 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     unexplained = compare_positions(turn.book, snapshot)
     confirmed = _confirm(turn, unexplained, snapshot.taken_at)
     filled_unseen = tuple(each for each in unexplained if _is_of(each, given_up) and each not in confirmed)
-    turn.desk.blind = False
+    unheard: tuple[Difference, ...] = ()
+    if is_first_word:
+        turn.desk.blind = frozenset()
+        unheard = unexplained
     not_booked = (*findings.foreign, *findings.unplaced)
-    _hold_back(turn, snapshot, not_booked, confirmed=confirmed, filled_unseen=filled_unseen)
+    _hold_back(turn, snapshot, not_booked, confirmed=confirmed, filled_unseen=filled_unseen, unheard=unheard)
     for position in turn.book.live_positions():
         steering.steer(turn, position.position_id)
     last = turn.book.last_reconciled
     if last is None or named or unexplained or last.differences:
         turn.emit(Reconciled(at=turn.now, differences=(*named, *map(str, unexplained))))
     _freeze(turn, (*confirmed, *(each for each in filled_unseen if not _has_just_traded(turn, each))))
+
+
+def _is_first_word(turn: Turn, snapshot: SnapshotTaken) -> bool:
+    """It is the first look since the start, or since the day was opened: nothing was left before it."""
+    since = turn.desk.blind_since
+    return bool(turn.desk.blind) and (since is None or snapshot.taken_at >= since)
 
 
 def settle_after_recovery(turn: Turn) -> None:
@@ -123,7 +133,6 @@ def settle_after_recovery(turn: Turn) -> None:
             )
     slicing.give_up(turn, list(turn.book.unsent.values()), "the process ended, and the price of then is gone")
     postponing.take_up(turn)
-    turn.desk.blind = bool(turn.book.frozen) or bool(_given_up_before(turn))
     for key in sorted(turn.book.cancels_pending):
         turn.emit(CancelEnded(correlation_id=key, outcome=Outcome.UNKNOWN, at=turn.now))
 
@@ -319,19 +328,22 @@ def _hold_back(
     *,
     confirmed: Sequence[Difference],
     filled_unseen: Sequence[Difference],
+    unheard: Sequence[Difference],
 ) -> None:
     """Keep what the broker surely holds less than our book: no exit asks for more (fault R23).
 
     A new difference is still to be confirmed; what was known to be short before it and still is stays held back, and so
     is what another's order has traded: that is no matter of time. Nor is what is missing where an order was given up:
     it may have filled, and what takes its place must not sell that once more (fault R1). While that may as well be a
-    young fill's, it is in doubt, until it is confirmed or gone: legs, which never come back, stay so long.
+    young fill's, it is in doubt, until it is confirmed or gone: legs, which never come back, stay so long. Nor is what
+    is missing in the first look after a start (`unheard`): the broker, or a person, may have left it meanwhile. It is
+    in doubt as well, for it is not known how old it is.
     """
     desk, ours = turn.desk, turn.book.net_by_instrument()
     sure = desk.broker_holds.keys() | by_hand.touched(turn, not_booked)
-    real, lost = {each.key for each in confirmed}, {each.key for each in filled_unseen}
+    real, lost = {each.key for each in confirmed}, {each.key for each in (*filled_unseen, *unheard)}
     taken, known = by_hand.unbooked(turn, by_hand.others(turn, not_booked)), desk.gone
-    young = {each.key for each in filled_unseen if _has_just_traded(turn, each)}
+    young = {each.key for each in (*filled_unseen, *unheard) if each in unheard or _has_just_traded(turn, each)}
     doubted, desk.doubted = desk.doubted, set()
     desk.broker_holds, desk.gone = {}, {}
     for instrument, units in _short(turn, snapshot).items():

@@ -10,7 +10,7 @@ Invariant: of an order that was asked back nothing is believed until the broker 
 from datetime import timedelta
 
 from workbench.core import exits
-from workbench.core.engine import sending
+from workbench.core.engine import sending, supers
 from workbench.core.engine.turn import Turn
 from workbench.core.messages import ExitBegan, Level
 from workbench.core.plan import ProtectionRule
@@ -67,7 +67,8 @@ def awaits_target(turn: Turn, position: Position) -> bool:
 
     Where it is left for its target and the market stands there, both would fill for sure: then it is waited for as long
     as that is so and nothing else asks to leave, and the stop rests meanwhile. After a restart the market stands where
-    it stood until a price is heard.
+    it stood until a price is heard. Where his positions show that units are gone, and no list has told yet who sold
+    them, it may be the target that did: it is waited for a little longer, and then it is left all the same.
     """
     if not withdraw_targets(turn, position.position_id):
         return False
@@ -78,7 +79,8 @@ def awaits_target(turn: Turn, position: Position) -> bool:
     quote = turn.desk.quotes.get(position.plan.instrument.key)
     is_there = position.open_quantity > 0 and (quote is None or exits.target_reached(position, quote))
     is_at_its_price = position.exit_reason == "target" and is_there
-    return is_at_its_price or waited < timedelta(seconds=turn.config.chase_every_s)
+    patience = timedelta(seconds=turn.config.chase_every_s)
+    return is_at_its_price or waited < (supers.SOLD_GRACE if supers.lacks_units(turn, position) else patience)
 
 
 def is_held_up(turn: Turn, position: Position) -> bool:
@@ -88,8 +90,11 @@ def is_held_up(turn: Turn, position: Position) -> bool:
 
 
 def awaits_sibling(turn: Turn, position: Position) -> bool:
-    """Of stop and target one has left it all: the other is taken back, and that is waited for (fault R15)."""
-    if position.plan.protection is ProtectionRule.STOP_ONLY:
+    """Of stop and target one has left it all: the other is taken back, and that is waited for (fault R15).
+
+    What has expired cannot fill any more, whatever a list goes on to show.
+    """
+    if position.plan.protection is ProtectionRule.STOP_ONLY or position.state is PositionState.EXPIRING:
         return False
     resting = turn.book.resting_exits(position.position_id)
     for order in resting:

@@ -253,7 +253,7 @@ def _was_carried_today(turn: Turn, position: Position) -> bool:
 def leavable(turn: Turn, position: Position) -> int:
     """Units that an order may leave: never more than the broker holds, where that is known to be less (fault R23)."""
     held = position.open_quantity
-    if turn.desk.blind:
+    if position.position_id in turn.desk.blind:
         return 0
     at_broker = turn.desk.broker_holds.get(position.plan.instrument.key)
     if held < 0 or at_broker is None:
@@ -387,7 +387,7 @@ def _begun_again(turn: Turn, position: Position) -> int:
 
 def _stand_back(turn: Turn, resting: Order | None) -> None:
     """The broker holds nothing of it: an order that rests could only open the opposite (fault R23)."""
-    if resting is not None and not turn.desk.blind:
+    if resting is not None and resting.ticket.position_id not in turn.desk.blind:
         sending.cancel(turn, resting)
 
 

@@ -121,9 +121,18 @@ def other_leg_decides(turn: Turn, position: Position) -> bool:
 
 def _seems_sold(turn: Turn, position: Position) -> bool:
     """By the newest look the broker does not hold its units any more, and no list has told yet who sold them."""
+    return _missing(turn, position) >= position.open_quantity > 0
+
+
+def lacks_units(turn: Turn, position: Position) -> bool:
+    """The same of some of its units."""
+    return _missing(turn, position) > 0
+
+
+def _missing(turn: Turn, position: Position) -> int:
     instrument = position.plan.instrument
     seen = turn.desk.mismatches.get((instrument.segment.value, instrument.security_id))
-    return seen is not None and -seen.excess * position.side.sign >= position.open_quantity > 0
+    return 0 if seen is None else -seen.excess * position.side.sign
 
 
 def has_lost_its_leg(turn: Turn, position: Position) -> bool:
@@ -149,7 +158,8 @@ def spared(turn: Turn, position: Position, order: Order | None) -> int:
     fill of ours that his positions lag behind; once that is confirmed, it goes like every other order (fault R23).
     """
     is_leg = order is not None and bool(order.ticket.leg_of)
-    if not is_leg or turn.desk.blind or position.plan.instrument.key not in turn.desk.doubted:
+    is_blind = position.position_id in turn.desk.blind
+    if not is_leg or is_blind or position.plan.instrument.key not in turn.desk.doubted:
         return 0
     return max(0, position.open_quantity)
 

@@ -163,8 +163,9 @@ class Desk:
 
     `broker_holds` are units by instrument where the broker surely holds less than our book says: no exit may sell more
     (fault R23); `doubted` are those of them where a younger fill of ours may be all that is missing; `gone` is, by
-    contract and signed, how much of what is missing another has traded. `blind` holds exits
-    back after a restart with frozen books until the broker was read. `asked_at` is when a cancellation or change of an
+    contract and signed, how much of what is missing another has traded. `blind` are
+    positions of which nothing leaves after a start or the opening of a day, until the broker was read by a look that
+    began at `blind_since` at the earliest. `asked_at` is when a cancellation or change of an
     order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
     `told` what a person was told once.
     `throttled` is when a wish about a position was last refused for its pace (`targets_throttled` one about its target,
@@ -196,7 +197,8 @@ class Desk:
     broker_holds: dict[str, int] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
     gone: dict[tuple[str, str], int] = field(default_factory=dict)
-    blind: bool = False
+    blind: frozenset[str] = frozenset()
+    blind_since: datetime | None = None
     asked_at: dict[str, datetime] = field(default_factory=dict)
     asks: dict[str, tuple[OrderState, int]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
@@ -276,6 +278,18 @@ class Desk:
         self.held, self.spots = held, spots
         paired = [each for each in self.book.live_positions() if each.plan.protection is not ProtectionRule.STOP_ONLY]
         self.pairs = tuple(each.position_id for each in paired)
+
+    def await_word(self, since: datetime | None = None) -> None:
+        """Hold back all that may be held, or may come to be, until the broker's own word on it is known.
+
+        While nobody listened he, or a person, may have left it: an order of ours would then open the opposite. A look
+        that began before `since` tells of another time.
+        """
+        live = {position.position_id for position in self.book.live_positions()}
+        orders = self.book.orders.values()
+        late = (each for each in orders if each.state.may_rest or each.state is OrderState.ABANDONED)
+        self.blind = frozenset(live | {each.ticket.position_id for each in late})
+        self.blind_since = since
 
     def is_followed(self, key: str) -> bool:
         """Say whether quotes of a contract still come; the last one of any other may be of any age."""

@@ -330,12 +330,18 @@ class LeftToExpire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionSettled:
-    """An expired position was settled: `value` is its intrinsic value, rupees a unit."""
+    """An expired position was settled: `value` is its intrinsic value, rupees a unit.
+
+    Without a `quantity` it is all that is open. A new day that tells it again names units and side, and no price of the
+    underlying: what was booked after the settlement is told after it.
+    """
 
     position_id: str
     at: datetime
     settlement_price: Decimal
     value: Decimal
+    quantity: int = 0
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
