@@ -92,7 +92,7 @@ FOUND_AT: dict[str, int] = {
     "lock_gives_back_too_much": 32,
     "lock_never_arms": 32,
     "long_sold_before_short": 27,
-    "losers_stay": 31,
+    "losers_stay": 71,
     "lost_leg_not_replaced": 6638,
     "margin_ignored": 1,
     "margin_not_read_again": 27,
