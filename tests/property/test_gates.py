@@ -55,6 +55,7 @@ def under_closed_limits(stand: Stand) -> None:
     stand.engine.recover(stand.events)
     for each in quotes.values():
         stand.tell(QuoteReceived(quote=each))
+    stand.shown()  # before the broker's word a restarted engine leaves nothing
 
 
 def own_of(limits: Limits) -> OwnLimits:
