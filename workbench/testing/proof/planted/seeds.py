@@ -14,7 +14,7 @@ FOUND_AT: dict[str, int] = {
     "body_in_the_log": 0,
     "both_at_the_target": 68,
     "both_legs_filled_and_kept": 718,
-    "breakeven_never_comes": 160,
+    "breakeven_never_comes": 688,
     "cancel_believed": 0,
     "cancel_not_journalled": 0,
     "cancellation_awaited_without_end": 52,
