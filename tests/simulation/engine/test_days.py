@@ -11,8 +11,9 @@ from collections import Counter
 
 import pytest
 
-from workbench.core.messages import DecisionMade, ExitBegan
+from workbench.core.messages import AccountFrozen, DecisionMade, ExitBegan
 from workbench.testing.proof.day import Day
+from workbench.testing.proof.late_night import LateNight
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.run import day_of, run_seed
 from workbench.testing.proof.scenario import DEATH_STAGES, scenario_of
@@ -63,6 +64,13 @@ def test_the_nights_are_not_idle() -> None:
     assert sum(night.carried for night in nights) >= 5
     assert sum(night.gapped for night in nights) >= 1
     assert sum(night.expired for night in nights) >= 1
+
+
+def test_r22_on_some_mornings_the_engine_starts_late_and_finds_that_the_broker_has_left_what_it_held() -> None:
+    nights = [night for seed in (15, 147) if isinstance(night := ran(seed), LateNight)]
+    assert all(night.squared_off for night in nights)
+    frozen = [event for night in nights for each in night.disk.read() for event in each.events]
+    assert sum(isinstance(event, AccountFrozen) for event in frozen) >= len(nights) == 2
 
 
 def test_a_seed_is_the_same_day_each_time() -> None:

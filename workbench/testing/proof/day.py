@@ -26,6 +26,7 @@ from workbench.core.messages import (
     OrderSubmitted,
     QuoteReceived,
     SignalRaised,
+    SnapshotTaken,
     TakeSnapshot,
     TimerBeat,
 )
@@ -50,6 +51,8 @@ from workbench.testing.proof.wire import MarketLine
 ABOUT_ORDERS = OrderSubmitted | OrderChangeAsked | CancelAsked | FillBooked | OrderMoved
 COMMANDS_A_SECOND = 60
 STEPS_A_SECOND = 300
+UNHEARD_AT_MOST = timedelta(seconds=15)
+"""Market time from a start to the first look that could be read; the seconds of a bare position begin anew with it."""
 
 
 class Day:
@@ -99,6 +102,7 @@ class Day:
         self._broken: BrokenPromise | None = None
         self._raised: SignalRaised | None = None
         self._recovering: int | None = None
+        self._unheard_since: datetime | None = None
         self._armed_told: dict[str, bool] = {}
         self.process = self._life()
 
@@ -193,6 +197,9 @@ class Day:
         await self.settle()
         self.senders.settle(self.now + timedelta(seconds=5))
         trades = session_of(self.now.date()).contains(self.now)
+        # After a start nothing is placed or changed before the broker was read, and its clocks begin with that word.
+        since = self._unheard_since
+        self.oracle.is_unheard = since is not None and self.now - since <= UNHEARD_AT_MOST
         self.oracle.second(self.book, alarm_now=self.notices.alarms > alarms, trades=trades)
         self.promptness.second(trades=trades)
         self.belief.second(trades=trades)
@@ -242,6 +249,8 @@ class Day:
 
     def tell(self, message: Message) -> None:
         """Hand a message to the runner."""
+        if isinstance(message, SnapshotTaken) and message.known:
+            self._unheard_since = None
         self.process.runner.enqueue(message)
 
     def spot(self) -> Decimal:
@@ -400,7 +409,7 @@ class Day:
         self.gates.again(self.disk.read())
         self.promptness.again(self.disk.read())
         self.belief.disturbed()
-        self._recovering = 0
+        self._recovering, self._unheard_since = 0, self.now
         await self.begin_again()
 
     async def begin_again(self) -> None:

@@ -37,16 +37,10 @@ class Night(Day):
             await self.second(trading=False)
         self.go_to(at("15:28:25"))
         self.rarities.evening(self.tell)
-        while self.now < at("15:29:59"):
-            await self.second(trading=False)
-        await self.close()
+        await self.evening()
         await self.night()
         self.venue.faults = faults
-        while self.now < at("09:17:00", SECOND_DAY):
-            await self.second(trading=self.now < at("09:16:00", SECOND_DAY))
-            if self.now == at("09:15:05", SECOND_DAY):
-                late = self.of(PositionState.CARRIED)
-                promise(not late, "I5", f"not taken up five seconds after the open: {late}")
+        await self.morning()
         self.venue.faults = Faults(delay_s=faults.delay_s)
         self.go_to(at("15:28:40", SECOND_DAY))
         self.venue.nobody_bids = self.rng.random() < 0.5
@@ -55,6 +49,20 @@ class Night(Day):
         await self.close()
         await self.settled()
         self.end(is_settled=True)
+
+    async def evening(self) -> None:
+        """Let the day end."""
+        while self.now < at("15:29:59"):
+            await self.second(trading=False)
+        await self.close()
+
+    async def morning(self) -> None:
+        """Take up what was carried, and trade."""
+        while self.now < at("09:17:00", SECOND_DAY):
+            await self.second(trading=self.now < at("09:16:00", SECOND_DAY))
+            if self.now == at("09:15:05", SECOND_DAY):
+                late = self.of(PositionState.CARRIED)
+                promise(not late, "I5", f"not taken up five seconds after the open: {late}")
 
     async def close(self) -> None:
         """The session is over: what rests expires."""
@@ -71,10 +79,7 @@ class Night(Day):
         if self.rng.random() < 0.5:
             self.dying = "sent"
             await self.settle()
-        for key in self.venue.prices:
-            self.venue.prices[key] *= Decimal(self.rng.choice([70, 95, 100, 130])) / 100
-            self.venue.prices[key] = self.venue.prices[key].quantize(Decimal("0.1"))
-        self.oracle.triggers.clear()
+        self.gap()
         self.go_to(at("09:00:00", SECOND_DAY))
         self.venue.day_began = self.now
         self.tell(DayBegan(day=SECOND_DAY))
@@ -83,6 +88,13 @@ class Night(Day):
             self.dying = "sent"
             await self.settle()
         self.go_to(at("09:14:59", SECOND_DAY))
+
+    def gap(self) -> None:
+        """The market opens somewhere else."""
+        for key in self.venue.prices:
+            self.venue.prices[key] *= Decimal(self.rng.choice([70, 95, 100, 130])) / 100
+            self.venue.prices[key] = self.venue.prices[key].quantize(Decimal("0.1"))
+        self.oracle.triggers.clear()
 
     async def settled(self) -> None:
         """The exchange settles what has expired."""

@@ -93,6 +93,7 @@ class Oracle:
         self.alarmed: set[str] = set()
         self.triggers: dict[str, Decimal] = {}
         self.uncovered_hand: dict[str, int] = {}
+        self.is_unheard = False
         self._names: Counter[str] = Counter()
         self._entries: Counter[str] = Counter()
 
@@ -218,9 +219,9 @@ class Oracle:
             kept = min(units, left)
             left -= kept
             working -= kept
-            parts.append((kept, 0 if working >= 0 else seconds + 1))
+            parts.append((kept, 0 if working >= 0 or self.is_unheard else seconds + 1))
         if left:
-            parts.append((left, 0 if working >= left else 1))
+            parts.append((left, 0 if working >= left or self.is_unheard else 1))
         self.bare[position_id] = parts
         return max(seconds for _, seconds in parts)
 

@@ -10,6 +10,7 @@ import asyncio
 import random
 
 from workbench.testing.proof.day import Day
+from workbench.testing.proof.late_night import LateNight, is_late
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.oracle import BrokenPromise
 from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, with_pairs
@@ -38,6 +39,8 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
         return SupersDay(scenario, verbose=verbose)
     if is_paired(scenario):
         return PairsNight(scenario, verbose=verbose) if scenario.is_night else PairsDay(scenario, verbose=verbose)
+    if is_late(scenario):
+        return LateNight(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
     return kind(scenario, verbose=verbose)
 

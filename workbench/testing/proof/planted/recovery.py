@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.core.engine import beat, carrying, postponing, settling
+from workbench.core.engine.turn import Desk
 from workbench.core.messages import AlertReceived, SignalRaised
 from workbench.live.runner import Runner
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
@@ -64,6 +65,12 @@ def halt_forgotten_over_night() -> None:
 def night_forgets_positions() -> None:
     """What is carried over the night is not told again on the new day."""
     replace_with(carrying, "_retold", lambda book, position, turn: iter(()))
+
+
+@bug("I4")
+def sold_before_the_first_look() -> None:
+    """After a start, and over a night, what stands in the book is left before the broker's word on it is known."""
+    replace_with(Desk, "await_word", lambda self, since=None: None)
 
 
 @bug("I8")

@@ -142,6 +142,7 @@ FOUND_AT: dict[str, int] = {
     "silence_not_noticed": 2,
     "slices_go_on": 19,
     "snapshot_not_folded": 0,
+    "sold_before_the_first_look": 15,
     "sold_before_the_hedge_has_filled": 5,
     "sold_leg_without_its_stop": 1,
     "sold_legs_gain_when_they_rise": 1,
