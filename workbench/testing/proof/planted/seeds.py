@@ -38,7 +38,7 @@ FOUND_AT: dict[str, int] = {
     "excess_kept": 356,
     "exit_behind_a_gate": 0,
     "exit_beside_both_legs": 46,
-    "failed_leg_not_unwound": 5,
+    "failed_leg_not_unwound": 13,
     "failed_look_ups_awaited_without_end": 2040,
     "failed_look_ups_counted": 56,
     "fill_counted_twice": 0,
