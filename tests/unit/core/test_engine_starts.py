@@ -88,6 +88,35 @@ def test_r22_what_the_broker_squared_off_is_not_sold_after_the_next_open(
     assert stand.reborn() == stand.book
 
 
+def test_r22_a_computer_that_slept_over_the_brokers_own_square_off_sells_nothing_before_a_look() -> None:
+    stand = Stand(clock="15:00:00")
+    stand.protected()
+    stand.go_to("15:10:00")
+    stand.wait(1)
+    first = slept_on(stand, "15:21:30", DAY)
+    stand.price(CALL, 118)
+    stand.wait(3)
+    assert writes(stand, first) == [], "nothing leaves before a look"
+    assert any(isinstance(each, TakeSnapshot) for each in stand.commands[first:])
+    for _ in range(12):
+        stand.snapshot(held={CALL: 0})
+        stand.wait(1)
+    assert {type(each) for each in writes(stand, first)} <= {CancelOrder}
+    assert stand.book.frozen == (f"{CALL.name}: broker holds 0 units, our book 50",)
+
+
+@pytest.mark.parametrize(("clock", "wakes_at"), [("15:10:00", "15:16:30"), ("15:15:50", "15:16:05")])
+def test_who_has_not_slept_over_it_leaves_without_a_look(clock: str, wakes_at: str) -> None:
+    stand = Stand(clock="15:00:00")
+    stand.protected()
+    stand.go_to(clock)
+    stand.wait(1)
+    first = slept_on(stand, wakes_at, DAY)
+    stand.price(CALL, 118)
+    stand.wait(1)
+    assert writes(stand, first) or stand.position.exit_attempts, "it is left at once"
+
+
 def test_r22_of_a_part_that_is_gone_only_the_rest_is_sold() -> None:
     stand = Stand(scalp(lots=2), clock="15:00:00")
     stand.protected()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -55,10 +55,14 @@ from workbench.core.messages import (
     TimerBeat,
     WriteAnswered,
 )
+from workbench.core.order import Product
 from workbench.core.position import PositionState
 
 FLATTENED = "flatten"
 """Who halts when everything was ordered to be left; a person resumes."""
+
+SLEPT = timedelta(seconds=20)
+"""So long nothing comes, not even a beat, only where the computer slept or the process stood still."""
 
 
 class Engine:
@@ -181,10 +185,25 @@ class Engine:
 
 
 def _wake_up(turn: Turn) -> None:
-    """Hold all back once the day that was opened is over: a computer that slept over the open says nothing of it."""
+    """Hold all back where the computer slept over the open, or over the broker's own square-off."""
     day, since, today = turn.book.day, turn.desk.blind_since, turn.now.date()
-    if day is not None and day != today and (since is None or since.date() != today):
+    over_the_open = day is not None and day != today and (since is None or since.date() != today)
+    if over_the_open or _slept_over_square_off(turn):
         turn.desk.await_word(turn.now)
+    turn.desk.heard_at = turn.now
+
+
+def _slept_over_square_off(turn: Turn) -> bool:
+    """Nothing was heard for a while, and the broker's own square-off of something that is held lies in it."""
+    heard_at = turn.desk.heard_at
+    if heard_at is None or turn.now - heard_at < SLEPT:
+        return False
+    for position in turn.book.live_positions():
+        session = turn.desk.session_of(position.plan.instrument, turn.now.date())
+        is_his = position.plan.product is Product.INTRADAY
+        if is_his and session is not None and heard_at < session.broker_square_off <= turn.now:
+            return True
+    return False
 
 
 def _on_quote(turn: Turn, quote: Quote) -> None:

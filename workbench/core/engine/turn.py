@@ -165,7 +165,8 @@ class Desk:
     (fault R23); `doubted` are those of them where a younger fill of ours may be all that is missing; `gone` is, by
     contract and signed, how much of what is missing another has traded. `blind` are
     positions of which nothing leaves after a start or the opening of a day, until the broker was read by a look that
-    began at `blind_since` at the earliest. `asked_at` is when a cancellation or change of an
+    began at `blind_since` at the earliest; `heard_at` is when the last message came.
+    `asked_at` is when a cancellation or change of an
     order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
     `told` what a person was told once.
     `throttled` is when a wish about a position was last refused for its pace (`targets_throttled` one about its target,
@@ -199,6 +200,7 @@ class Desk:
     gone: dict[tuple[str, str], int] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
     blind_since: datetime | None = None
+    heard_at: datetime | None = None
     asked_at: dict[str, datetime] = field(default_factory=dict)
     asks: dict[str, tuple[OrderState, int]] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
