@@ -52,3 +52,28 @@ def test_r23_while_the_broker_cannot_be_reached_no_second_counts() -> None:
     judged(HAND_AT_MOST_S + 20, away)
     with pytest.raises(BrokenPromise, match="R23"):
         judged(HAND_AT_MOST_S + 21, away)
+
+
+def test_r23_a_stop_that_buys_back_what_is_still_sold_rests_for_what_is_there() -> None:
+    venue = Venue(random.Random(1), Faults(), NOW, NOW)
+    stop = OrderTicket(
+        correlation_id="w2S",
+        intent_id=f"{NAME}:stop",
+        position_id=NAME,
+        deployment="LEGS",
+        purpose=Purpose.STOP,
+        instrument=CALL,
+        side=Side.BUY,
+        quantity=50,
+        order_type=OrderType.STOP_LIMIT,
+        product=Product.INTRADAY,
+    )
+    venue.orders["V1"] = Resting(order_id="V1", ticket=stop, since=NOW, state=OrderState.WORKING)
+    venue.sold_by_hand(CALL, 50)
+    judge = Oracle(venue)
+    for _ in range(HAND_AT_MOST_S + 1):
+        judge._hands()
+    venue.orders["V3"] = Resting(order_id="V3", ticket=stop, since=NOW, state=OrderState.WORKING)
+    with pytest.raises(BrokenPromise, match="R23: 100 units rest to be bought back of 50"):
+        for _ in range(HAND_AT_MOST_S + 1):
+            judge._hands()

@@ -17,6 +17,7 @@ from workbench.core.messages import CancelOrder, ModifyOrder, OrderChangeAsked, 
 from workbench.core.order import OrderChange, OrderTicket, OrderType, Purpose
 from workbench.core.ports import JournalEntry
 from workbench.core.position import Position, PositionState
+from workbench.core.signal import Side
 from workbench.testing.proof.market import TICK, session_of
 from workbench.testing.proof.venue import MODIFICATIONS_TAKEN, Asked, Venue, key_of
 
@@ -270,22 +271,24 @@ class Oracle:
         """Where a person trades too, we leave no more than is there, and say so (R23)."""
         net = self.venue.net()
         for key in self.venue.by_hand():
-            ours = sum(
-                each.remaining
-                for each in self.venue.orders.values()
-                if key_of(each.ticket.instrument) == key
-                and each.state.may_rest
-                and each.ticket.purpose is not Purpose.ENTRY
-            )
-            self._covered_by_hand(str(key), ours, net.get(key, 0))
+            for side, word in ((Side.SELL, "sold"), (Side.BUY, "bought back")):
+                ours = sum(
+                    each.remaining
+                    for each in self.venue.orders.values()
+                    if key_of(each.ticket.instrument) == key
+                    and each.ticket.side is side
+                    and each.state.may_rest
+                    and each.ticket.purpose is not Purpose.ENTRY
+                )
+                self._covered_by_hand(str(key), word, ours, -side.sign * net.get(key, 0))
 
-    def _covered_by_hand(self, name: str, ours: int, there: int) -> None:
-        wrong = ours > max(0, there)
+    def _covered_by_hand(self, key: str, word: str, ours: int, there: int) -> None:
+        name, wrong = f"{key} {word}", ours > max(0, there)
         if wrong and self.venue.outage:
             return  # nothing can be seen or taken back now: these seconds do not count
         self.uncovered_hand[name] = self.uncovered_hand.get(name, 0) + 1 if wrong else 0
         late = self.uncovered_hand[name] > HAND_AT_MOST_S
-        promise(not late, "R23", f"{ours} units rest to be sold of {there} of {name}")
+        promise(not late, "R23", f"{ours} units rest to be {word} of {there} of {key}")
 
     # --- at the end ----------------------------------------------------------------------------------------------
 

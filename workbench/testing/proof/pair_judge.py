@@ -195,4 +195,4 @@ class PairOracle(Oracle):
             pair[1] += left.target_working
         for key in self.pairs.by_hand():
             ours = max(totals.get(str(key), [0, 0]))
-            self._covered_by_hand(str(key), ours, net.get(key, 0))
+            self._covered_by_hand(str(key), "sold", ours, net.get(key, 0))
