@@ -15,10 +15,10 @@ from workbench.testing.proof.structure_plans import has_legs
 
 SAMPLE = {
     "hedge_sold_first": ("L3", 27),
-    "sold_before_the_hedge_has_filled": ("L1", 5),
+    "sold_before_the_hedge_has_filled": ("L1", 27),
     "half_a_leg_is_enough": ("L4", 21),
     "margin_ignored": ("L2", 1),
-    "combined_target_ignored": ("L6", 13),
+    "combined_target_ignored": ("L6", 25),
     "cover_forgotten": ("L5", 33),
 }
 """What it breaks, and the seed that shows it."""
