@@ -258,7 +258,7 @@ def test_any_other_exit_takes_the_target_back_before_it_moves_the_stop(way: str)
         case "time":
             stand.go_to("14:00:00")
         case _:
-            stand.go_to("15:25:00")
+            stand.go_to("15:16:00")
     target, stop = stand.ticket("T"), stand.ticket("S")
     assert stand.cancelled() == [target.correlation_id]
     assert stand.of(ModifyOrder) == []

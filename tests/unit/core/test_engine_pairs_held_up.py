@@ -108,7 +108,7 @@ def test_r15_any_other_reason_takes_the_place_of_a_target_that_holds_the_exit_up
         case "time":
             stand.go_to("14:00:00")
         case _:
-            stand.go_to("15:25:00")
+            stand.go_to("15:16:00")
     stand.refuse(3)
     stand.leaves(reason)
 
