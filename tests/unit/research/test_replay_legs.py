@@ -18,7 +18,7 @@ from workbench.research.backtest import backtest
 from workbench.research.replay import replay
 from workbench.research.venue import modelled_margin
 
-START = date(2022, 2, 14)
+START = date(2022, 2, 24)
 NAMES = ["straddle", "strangle", "credit_spread", "hedged_sell"]
 
 
