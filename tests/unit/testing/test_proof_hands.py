@@ -18,22 +18,26 @@ NOW = at("10:14:00")
 NAME = "P220615-1"
 
 
-def judged(seconds: int, *outages: Outage) -> None:
-    """Judge so many seconds in which a stop rests for units that a person has sold."""
-    venue = Venue(random.Random(1), Faults(outages=outages), NOW, NOW)
-    stop = OrderTicket(
+def stop(side: Side) -> OrderTicket:
+    """A stop of 50 units."""
+    return OrderTicket(
         correlation_id="w2S",
         intent_id=f"{NAME}:stop",
         position_id=NAME,
         deployment="SCALP",
         purpose=Purpose.STOP,
         instrument=CALL,
-        side=Side.SELL,
+        side=side,
         quantity=50,
         order_type=OrderType.STOP_LIMIT,
         product=Product.INTRADAY,
     )
-    venue.orders["V1"] = Resting(order_id="V1", ticket=stop, since=NOW, state=OrderState.WORKING)
+
+
+def judged(seconds: int, *outages: Outage) -> None:
+    """Judge so many seconds in which a stop rests for units that a person has sold."""
+    venue = Venue(random.Random(1), Faults(outages=outages), NOW, NOW)
+    venue.orders["V1"] = Resting(order_id="V1", ticket=stop(Side.SELL), since=NOW, state=OrderState.WORKING)
     venue.sold_by_hand(CALL, 50)
     judge = Oracle(venue)
     for _ in range(seconds):
@@ -56,24 +60,12 @@ def test_r23_while_the_broker_cannot_be_reached_no_second_counts() -> None:
 
 def test_r23_a_stop_that_buys_back_what_is_still_sold_rests_for_what_is_there() -> None:
     venue = Venue(random.Random(1), Faults(), NOW, NOW)
-    stop = OrderTicket(
-        correlation_id="w2S",
-        intent_id=f"{NAME}:stop",
-        position_id=NAME,
-        deployment="LEGS",
-        purpose=Purpose.STOP,
-        instrument=CALL,
-        side=Side.BUY,
-        quantity=50,
-        order_type=OrderType.STOP_LIMIT,
-        product=Product.INTRADAY,
-    )
-    venue.orders["V1"] = Resting(order_id="V1", ticket=stop, since=NOW, state=OrderState.WORKING)
+    venue.orders["V1"] = Resting(order_id="V1", ticket=stop(Side.BUY), since=NOW, state=OrderState.WORKING)
     venue.sold_by_hand(CALL, 50)
     judge = Oracle(venue)
     for _ in range(HAND_AT_MOST_S + 1):
         judge._hands()
-    venue.orders["V3"] = Resting(order_id="V3", ticket=stop, since=NOW, state=OrderState.WORKING)
+    venue.orders["V3"] = Resting(order_id="V3", ticket=stop(Side.BUY), since=NOW, state=OrderState.WORKING)
     with pytest.raises(BrokenPromise, match="R23: 100 units rest to be bought back of 50"):
         for _ in range(HAND_AT_MOST_S + 1):
             judge._hands()
