@@ -130,9 +130,9 @@ class LateNight(Night):
         venue.of(position_id).append(order)
 
     def _missing(self) -> dict[str, int]:
-        """Units by position that the broker has squared off, and that our book still holds."""
-        live = (each for each in self.book.live_positions() if each.position_id in self.squared_off)
-        held = {each.position_id: each.open_quantity for each in live}
+        """Units by position of the day before that have left at the broker, and that our book still holds."""
+        kept = (each for each in self.book.live_positions() if each.plan.at.date() < SECOND_DAY)
+        held = {each.position_id: each.open_quantity for each in kept}
         gone = {position_id: units - self.venue.held(position_id) for position_id, units in held.items()}
         return {position_id: units for position_id, units in gone.items() if units > 0}
 
