@@ -209,7 +209,7 @@ class Oracle:
             return  # not known yet: `_known` bounds it
         seconds = self._bare_for(position_id, held, working)
         is_excused = position.state is PositionState.EXITING or position_id in self.alarmed
-        late = seconds > (ALARMED_AT_MOST_S + self.venue.unanswered_s if is_excused else NAKED_AT_MOST_S)
+        late = seconds > (ALARMED_AT_MOST_S if is_excused else NAKED_AT_MOST_S)
         self.measures.unprotected += late
         promise(not late, "I5", f"{position_id} ({position.state}): {working} of {held} protected for {seconds} s")
 

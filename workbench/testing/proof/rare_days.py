@@ -20,7 +20,6 @@ from workbench.core.messages import Operator, OperatorOrdered, OrderMoved, Order
 from workbench.core.order import OrderState
 from workbench.core.plan import Exits, Lock, OnOpposite, Plan, ProtectionRule, Trail, Underlying
 from workbench.core.ports import JournalEntry
-from workbench.testing.proof.belief import LOOKED_UP_WITHIN_S
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.faults import Faults, Outage
 from workbench.testing.proof.lists_venue import ListsVenue, lags_of
@@ -176,7 +175,6 @@ class LookUpsDay(Day):
             self.clock.time,
             scenario.funds,
             failing=(failing,),
-            unanswered_s=2 * LOOKED_UP_WITHIN_S,
             hidden_s=rng.choice(HIDDEN_S),
         )
 

@@ -116,9 +116,6 @@ class Venue:
         What was paid for contracts that expired, by position.
     late_s : callable, optional
         Seconds after which an order comes to the book without an answer; zero for most.
-    unanswered_s : int
-        So much longer than on other days a position may be bare with an alarm: each of several exits in a row that
-        nobody answers may be looked for until it is given up.
     """
 
     rng: random.Random
@@ -134,7 +131,6 @@ class Venue:
     sold: set[Key] = field(default_factory=set)
     settled: dict[str, Decimal] = field(default_factory=dict)
     late_s: Callable[[OrderTicket], float] | None = None
-    unanswered_s: int = 0
     _post: list[tuple[datetime, int, str, Message | Asked | LateOrder]] = field(default_factory=list)
     _count: int = 0
     _by_position: dict[str, list[Resting]] = field(default_factory=dict)
