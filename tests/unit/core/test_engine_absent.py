@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.core.builders import CALL, Stand, scalp
-from workbench.core.engine.settling import ABSENT_LOOKS, ENTRY_ABSENT_S, EXIT_ABSENT_S
+from workbench.core.engine.settling import ABSENT_LOOKS, ENTRY_ABSENT_S, EXIT_ABSENT_S, EXIT_HELD_S
 from workbench.core.messages import (
     AlertAction,
     BrokerOrder,
@@ -276,3 +276,47 @@ def test_r15_a_double_fill_is_taken_back_at_once_and_said_aloud() -> None:
     assert stand.position.state is PositionState.CLOSED
     assert stand.position.gross == 50 * (104 + 104 - 120 - 105)
     assert any("lives" in text for text in alarms(stand))
+
+
+def seconds_until_the_next_exit(stand: Stand, lost: OrderTicket, rows: list[BrokerOrder], held: dict[str, int]) -> int:
+    """Look each second, and let the question about the lost exit fail each time."""
+    seconds = 0
+    while stand.ticket("X") == lost:
+        stand.wait(1)
+        seconds += 1
+        stand.snapshot(*rows, held=held, not_looked_up=(lost.correlation_id,))
+        assert seconds <= ENTRY_ABSENT_S + ABSENT_LOOKS
+    return seconds
+
+
+def test_r13_an_exit_that_cannot_be_looked_up_is_replaced_sooner_while_all_it_was_to_sell_is_there() -> None:
+    stand, first, rows = leaving()
+    stand.answer(first, Outcome.UNKNOWN)
+    assert seconds_until_the_next_exit(stand, first, rows, {CALL: 50}) == EXIT_HELD_S + ABSENT_LOOKS - 1
+    assert stand.ticket("X").quantity == 50
+    assert not stand.book.frozen
+
+
+@pytest.mark.parametrize("there", [0, 30])
+def test_r1_an_exit_that_cannot_be_looked_up_and_may_have_sold_is_looked_for_as_long_as_an_entry(there: int) -> None:
+    stand, first, rows = leaving()
+    stand.answer(first, Outcome.UNKNOWN)
+    for _ in range(ENTRY_ABSENT_S):
+        stand.wait(1)
+        stand.snapshot(*rows, held={CALL: there}, not_looked_up=(first.correlation_id,))
+        assert stand.book.orders[first.correlation_id].state is OrderState.UNKNOWN
+    assert stand.ticket("X") == first
+
+
+def test_r1_a_look_in_which_units_of_a_lost_exit_are_missing_does_not_count() -> None:
+    stand, first, rows = leaving()
+    stand.answer(first, Outcome.UNKNOWN)
+    for second in range(1, ENTRY_ABSENT_S):
+        stand.wait(1)
+        there = 50 if second % (EXIT_HELD_S + 1) else 20
+        stand.snapshot(*rows, held={CALL: there}, not_looked_up=(first.correlation_id,))
+        if second == EXIT_HELD_S + 1:
+            assert stand.book.orders[first.correlation_id].state is OrderState.UNKNOWN
+        if stand.ticket("X") != first:
+            break
+    assert second == EXIT_HELD_S + ABSENT_LOOKS

@@ -68,6 +68,12 @@ def test_r1_a_look_whose_question_by_id_has_failed_is_no_look() -> None:
     given_up(Purpose.STOP, [30, 31, 32], not_looked_up=True)
 
 
+def test_r1_an_exit_of_which_nothing_has_filled_is_given_up_sooner_where_its_look_up_fails() -> None:
+    given_up(Purpose.EXIT, [10, 11, 12], not_looked_up=True)
+    with pytest.raises(BrokenPromise, match="and 2 looks"):
+        given_up(Purpose.EXIT, [9, 10, 11], not_looked_up=True)
+
+
 @pytest.mark.parametrize(("purpose", "seconds"), [(Purpose.STOP, [5, 6, 7]), (Purpose.ENTRY, [5, 10, 30])])
 def test_r1_three_looks_over_the_whole_time_are_enough(purpose: Purpose, seconds: list[float]) -> None:
     given_up(purpose, seconds)

@@ -1,6 +1,6 @@
 """The broker's snapshot laid beside the book: fold in what it explains, freeze on what it does not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -40,6 +40,14 @@ EXIT_ABSENT_S = 7
 """The same for a stop or an exit, which leaves a position bare and must be replaced within ten seconds (fault R13).
 
 It is looked for each second. One that is listed only after that is taken back as soon as it is.
+"""
+
+EXIT_HELD_S = 10
+"""The same for an exit whose look-up by id fails, while each look shows every unit that it was to sell.
+
+It crosses the spread, so at the broker it would have filled, and his positions are read from another place than his
+orders. A stop rests, and an entry may have been refused: nothing but the orders tells of them, so they are looked for
+as long as an entry. Without this three exits in a row would leave a position bare for a minute and a half (fault R13).
 """
 
 CONFIRM_S = 5
@@ -181,6 +189,7 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[li
         What is to be named, and the orders that were given up in this look.
     """
     named, given_up = [], []
+    short = _short(turn, snapshot)
     for correlation_id, _ in findings.updates:
         turn.desk.looks.pop(correlation_id, None)  # it is there again: looks that missed it in a row are counted
     for order in findings.absent:
@@ -199,7 +208,8 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[li
             if is_old:
                 turn.tell_once(Level.ALARM, f"super order {key} can neither be seen nor ruled out: look it up")
             continue
-        if key in snapshot.not_looked_up and age < timedelta(seconds=ENTRY_ABSENT_S):
+        patience = EXIT_HELD_S if _shows_all(turn, order, snapshot, short) else ENTRY_ABSENT_S
+        if key in snapshot.not_looked_up and age < timedelta(seconds=patience):
             # The list may lag, and nobody could say whether the broker knows it: no look, but not waited for for ever.
             named.append(f"{key}: {order.state.value}, not in the list, and its look-up by id failed")
             if is_old:
@@ -226,6 +236,16 @@ def _absent(turn: Turn, findings: Findings, snapshot: SnapshotTaken) -> tuple[li
             turn.tell(Level.ALARM, f"order {key} was never seen at the broker and is given up; watched for a late fill")
             given_up.append(order)
     return named, given_up
+
+
+def _shows_all(turn: Turn, order: Order, snapshot: SnapshotTaken, short: Mapping[Instrument, int]) -> bool:
+    """An exit cannot have sold: the broker's positions show all that our book holds in its contract, and no more."""
+    instrument = order.ticket.instrument
+    key = (instrument.segment.value, instrument.security_id)
+    if order.ticket.purpose is not Purpose.EXIT or instrument in short:
+        return False
+    there = sum(row.net_quantity for row in snapshot.positions if (row.segment, row.security_id) == key)
+    return there != 0 and there == turn.book.net_by_instrument().get(key)
 
 
 def _given_up_before(turn: Turn) -> list[Order]:

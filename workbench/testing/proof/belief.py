@@ -49,6 +49,9 @@ than ten seconds (R13)."""
 LOOKED_UP_WITHIN_S = 30
 """Seconds in which a look whose question by our own id has failed is no look: the list may lag."""
 
+EXIT_LOOKED_UP_WITHIN_S = 10
+"""The same for an exit of which nothing has filled: the broker's positions show all that it was to sell."""
+
 NAMED_WITHIN_S = 40
 """Seconds in which a difference that a person made, and that stands, must be named: polls come each ten, and some
 cannot be read."""
@@ -194,12 +197,15 @@ class Belief:
 
     def _given_up(self, name: str) -> None:
         at, purpose = self.sent[name]
+        order = self._order(name)
+        may_have_sold = purpose is not Purpose.EXIT or (order is not None and order.filled > 0)
+        patience = LOOKED_UP_WITHIN_S if may_have_sold else EXIT_LOOKED_UP_WITHIN_S
         ages = [
             age
             for look in self.looked
             if (age := (look.taken_at - at).total_seconds()) >= 0
             and all(row.correlation_id != name for row in look.orders)
-            and (name not in look.not_looked_up or age >= LOOKED_UP_WITHIN_S)
+            and (name not in look.not_looked_up or age >= patience)
         ]
         is_late = len(ages) >= LOOKS and ages[-1] >= GIVEN_UP_AFTER_S[purpose]
         promise(is_late, "R1", f"{name} is given up after {max(ages, default=0):.0f} s and {len(ages)} looks")

@@ -9,6 +9,7 @@ from typing import Any
 from workbench.core.book import Book
 from workbench.core.engine import orders, settling
 from workbench.core.engine.turn import Turn
+from workbench.core.order import Purpose
 from workbench.core.reconcile import Findings
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
 
@@ -150,6 +151,22 @@ def failed_look_ups_counted() -> None:
         return lambda turn, snapshot: on_snapshot(turn, replace(snapshot, not_looked_up=()))
 
     wrap(settling, "on_snapshot", make)
+
+
+@bug("R1")
+def lost_exits_given_up_unasked() -> None:
+    """While look-ups fail an exit is given up early, whatever the positions say that it has sold."""
+
+    def make(_: Any) -> Any:
+        return lambda turn, order, snapshot, short: order.ticket.purpose is Purpose.EXIT
+
+    wrap(settling, "_shows_all", make)
+
+
+@bug("I5")
+def lost_exits_looked_for_as_entries() -> None:
+    """While look-ups fail an exit is looked for half a minute, though all that it was to sell is there."""
+    replace_with(settling, "EXIT_HELD_S", settling.ENTRY_ABSENT_S)
 
 
 @bug("R1")

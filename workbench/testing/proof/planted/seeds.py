@@ -94,6 +94,8 @@ FOUND_AT: dict[str, int] = {
     "lock_never_arms": 32,
     "long_sold_before_short": 27,
     "losers_stay": 71,
+    "lost_exits_given_up_unasked": 34552,
+    "lost_exits_looked_for_as_entries": 1336,
     "lost_leg_not_replaced": 6638,
     "margin_ignored": 1,
     "margin_not_read_again": 27,
