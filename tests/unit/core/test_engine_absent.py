@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.core.builders import CALL, Stand, scalp
 from workbench.core.engine.settling import ABSENT_LOOKS, ENTRY_ABSENT_S, EXIT_ABSENT_S, EXIT_HELD_S
+from workbench.core.instrument import Instrument
 from workbench.core.messages import (
     AlertAction,
     BrokerOrder,
