@@ -279,7 +279,9 @@ def test_r15_a_double_fill_is_taken_back_at_once_and_said_aloud() -> None:
     assert any("lives" in text for text in alarms(stand))
 
 
-def seconds_until_the_next_exit(stand: Stand, lost: OrderTicket, rows: list[BrokerOrder], held: dict[Instrument, int]) -> int:
+def seconds_until_the_next_exit(
+    stand: Stand, lost: OrderTicket, rows: list[BrokerOrder], held: dict[Instrument, int]
+) -> int:
     """Look each second, and let the question about the lost exit fail each time."""
     seconds = 0
     while stand.ticket("X") == lost:
