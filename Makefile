@@ -49,7 +49,7 @@ stripped: setup
 	$(if $(NOTEBOOKS),$(BIN)/nbstripout --verify $(STRIP) $(NOTEBOOKS))
 
 unit: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 notebooks: setup
 	$(if $(MANUAL),$(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 600 --nbval-lax --nbval-current-env $(MANUAL))

@@ -45,7 +45,7 @@ class TradingEngine(Protocol):
         """Take another day's listings."""
         ...
 
-    def recover(self, events: Iterable[Event]) -> None:
+    def recover(self, events: Iterable[Event], since: datetime | None = None) -> None:
         """Apply journalled events."""
         ...
 

@@ -19,6 +19,7 @@ from workbench.core.instrument import Instrument, InstrumentKind, Segment
 from workbench.core.messages import Level, SnapshotTaken
 from workbench.core.plan import Overnight
 from workbench.core.position import Position, PositionState
+from workbench.core.reconcile import without_look_ups
 from workbench.live.runner import Runner
 from workbench.live.schedule import FLAT_AFTER_SQUARE_OFF, Point
 from workbench.live.system import MARKET, LiveSystem
@@ -79,7 +80,7 @@ async def watch_flat(
         if not _of(runner, segments):
             return ""
         seen = await runner.lanes.read(with_legs=runner.engine.book.has_super_orders)
-        runner.enqueue(seen)
+        runner.enqueue(without_look_ups(runner.engine.book, seen))
         await asyncio.sleep(0)
         left = left_over(_of(runner, segments), seen)
         if not left or not is_open():

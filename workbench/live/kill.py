@@ -27,6 +27,7 @@ from workbench.core.errors import BadInput, BrokerUnavailable, WorkbenchError
 from workbench.core.messages import AccountFrozen, Level, Operator, OperatorOrdered, SnapshotTaken
 from workbench.core.ports import AccountControl
 from workbench.core.position import PositionState
+from workbench.core.reconcile import without_look_ups
 from workbench.live.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -272,7 +273,7 @@ class KillRun:
     async def _left_at_broker(self) -> str:
         # A leg that was given up may rest armed where only the list of super orders shows it.
         seen = await self._runner.lanes.read(with_legs=self._runner.engine.book.has_super_orders)
-        self._runner.enqueue(seen)
+        self._runner.enqueue(without_look_ups(self._runner.engine.book, seen))
         return what_is_left(seen)
 
     async def _fail(self, step: Step, why: str) -> None:

@@ -371,7 +371,7 @@ class Runner:
             return Decision(events=(), commands=())
         frozen = AccountFrozen(differences=(text,), at=now)
         self.engine = self._make_engine()
-        self.engine.recover([*self._day_events, frozen])
+        self.engine.recover([*self._day_events, frozen], since=now)
         self._queue.append((DayBegan(day=self._day(now)), None))
         look = TakeSnapshot(reason="after an engine fault")
         return Decision(events=(frozen,), commands=(look,))

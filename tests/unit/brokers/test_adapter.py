@@ -220,6 +220,15 @@ def test_a_snapshot_names_every_part_that_could_not_be_read(stub: WireStub) -> N
     assert (snapshot.available_funds, snapshot.taken_at) == (Decimal("5000.5"), NOW)
 
 
+def test_a_snapshot_whose_funds_cannot_be_read_is_known_without_them(stub: WireStub) -> None:
+    def answer(request: Received) -> Reply:
+        return http(500, b"<html>") if request.path == "/v2/fundlimit" else http(200, [])
+
+    stub.default = answer
+    snapshot = broker_of(stub).snapshot()
+    assert (snapshot.known, snapshot.available_funds, snapshot.positions) == (True, None, ())
+
+
 def test_warming_asks_nothing_of_a_connection_that_is_warm(stub: WireStub) -> None:
     stub.default = lambda _: http(200, {"availabelBalance": 1, "orderId": "7"})
     client = DhanClient(stub.url, "1000000001", "token", Endpoint.ORDERS)

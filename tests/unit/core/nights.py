@@ -38,7 +38,7 @@ def at_the_close(stand: Stand, price: float = 120) -> None:
 
 
 def morning(stand: Stand, day: date = NEXT, clock: str = "09:00:00") -> None:
-    """The stop expires with its day, and the next one begins."""
+    """The stop expires with its day, and the next one begins; the engine is awake."""
     stand.now = at("15:30:00")
     stand.wait(1)
     stop = stand.ticket("S")
@@ -47,6 +47,13 @@ def morning(stand: Stand, day: date = NEXT, clock: str = "09:00:00") -> None:
     stand.now = at(clock, day)
     stand.tell(DayBegan(day=day))
     stand.shown()
+    awake_until_the_open(stand)
+
+
+def awake_until_the_open(stand: Stand) -> None:
+    """The engine hears beats up to the open: it has not slept over it."""
+    stand.now = at("09:14:50", stand.now.date())
+    stand.wait(1)
 
 
 def alarms(stand: Stand) -> list[str]:

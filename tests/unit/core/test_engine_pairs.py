@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.builders import CALL, Stand, at, bracket, scalp
+from tests.unit.core.nights import awake_until_the_open
 from workbench.core.bars import Quote
 from workbench.core.engine import Engine
 from workbench.core.messages import (
@@ -411,6 +412,7 @@ def test_over_the_night_the_target_is_offered_again_after_the_stop() -> None:
     stand.now = at("09:00:00").replace(day=16)
     stand.tell(DayBegan(day=stand.now.date()))
     stand.shown()
+    awake_until_the_open(stand)
     stand.now = at("09:15:01").replace(day=16)
     price = Decimal(121)
     stand.tell(QuoteReceived(quote=Quote(CALL.key, stand.now, price, price, price)))

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.core.builders import CALL, PUT, SCALP, Stand, at, scalp
+from tests.unit.core.nights import awake_until_the_open
 from workbench.core.engine import Engine
 from workbench.core.messages import (
     AccountFrozen,
@@ -341,6 +342,7 @@ def test_a_position_that_is_carried_over_is_left_when_the_market_opens() -> None
     stand.shown()
     stand.wait(60)
     assert stand.tickets() == []
+    awake_until_the_open(stand)
     stand.now = at("09:15:00", stand.now.date())
     stand.price(CALL, 110)
     stand.wait(1)

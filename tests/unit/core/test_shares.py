@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.core.builders import Master, Stand, at, listings
+from tests.unit.core.nights import awake_until_the_open
 from workbench import reference
 from workbench.core import exits
 from workbench.core.bars import Quote
@@ -209,6 +210,7 @@ def test_nothing_is_sent_into_the_closing_auction_and_what_is_held_is_left_at_th
     stand.now = at("09:00:00", following)
     stand.tell(DayBegan(day=following))
     stand.tell(SnapshotTaken(taken_at=stand.now, available_funds=Decimal(1)))
+    awake_until_the_open(stand)
     stand.now = at("09:15:01", following)
     stand.share("1640.00")
     stand.wait(1)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.core.builders import LIMITS, at, option
 from tests.unit.core.legs_stand import LegsStand
+from tests.unit.core.nights import awake_until_the_open
 from workbench.core.book import Book
 from workbench.core.codec import decode, encode
 from workbench.core.engine import Engine
@@ -384,6 +385,7 @@ def test_legs_that_could_not_be_left_are_known_on_the_next_day() -> None:
     again.apply_all(decode(encode(event)) for event in stand.events[day:])
     assert again == stand.book, "the events of one day give the book"
     stand.shown()
+    awake_until_the_open(stand)
     stand.now = at("09:15:02", following)
     stand.refresh()
     stand.wait(3)

@@ -38,7 +38,7 @@ def system_with(
 ) -> tuple[Any, Broker, list[str]]:
     """Give an account that holds these positions, its broker, and what a person is told."""
     broker, told = Broker(), list[str]()
-    book = SimpleNamespace(positions=dict(enumerate(positions)), has_super_orders=False)
+    book = SimpleNamespace(positions=dict(enumerate(positions)), has_super_orders=False, orders={})
     limits = SimpleNamespace(square_off_at=square_off_at)
     engine = SimpleNamespace(book=book, config=SimpleNamespace(limits=limits, deployments=()))
     runner: Any = SimpleNamespace(engine=engine, lanes=broker, clock=SimpleNamespace(now=lambda: now))

@@ -177,7 +177,7 @@ class DhanBroker:
         return self._one(answer, f"order with correlation id {correlation_id}")
 
     def snapshot(self) -> SnapshotTaken:
-        """Orders, trades, positions and funds; a part that cannot be read makes the whole of it unknown."""
+        """Orders, trades, positions and funds; without one of the first three all of it is unknown."""
         faults: list[str] = []
 
         nobody = False
@@ -209,7 +209,8 @@ class DhanBroker:
             row = read_one(ask(self._api.get_fund_limits, "fund limit"), "fund limit")
             funds = None if row is None else funds_from_row(row)
         except (BrokerUnavailable, CorruptData) as error:
-            faults.append(str(error))
+            # Exits wait for a look that is known, and none of them needs funds.
+            log.warning("funds could not be read: %s", error)
         if faults:
             log.warning("snapshot is incomplete: %s", "; ".join(faults))
         return SnapshotTaken(

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from workbench.core.engine import approval, postponing, slicing, structures
 from workbench.core.engine.approval import Found, Sized
+from workbench.core.engine.bare import bare_contract
 from workbench.core.engine.turn import Building, Pending, Slice, Turn, Wish
 from workbench.core.hedge import by_price, hedge_for
 from workbench.core.instrument import Instrument
@@ -339,6 +340,8 @@ def _why_not(turn: Turn, structure: Structure) -> str:
         return "market data is not alive"
     if session is None or not session.contains(turn.now) or turn.now >= session.square_off_start:
         return "the session ends"
+    if bare := bare_contract(turn):
+        return f"{bare} is held without its stop at the broker"
     return ""
 
 

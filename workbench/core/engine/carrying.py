@@ -169,13 +169,16 @@ def _spot_retold(position: Position, turn: Turn) -> Iterator[Event]:
 
 def _order_retold(book: Book, order: Order, turn: Turn) -> Iterator[Event]:
     ticket = order.ticket
-    yield OrderSubmitted(ticket=replace(ticket), at=book.submitted_at.get(ticket.correlation_id, turn.now))
-    state = OrderState.EXPIRED if order.state.may_rest else order.state
+    sent_at = book.submitted_at.get(ticket.correlation_id, turn.now)
+    yield OrderSubmitted(ticket=replace(ticket), at=sent_at)
+    # A day may be opened late, after its market: what was sent since rests, and a second beside it would sell twice.
+    has_expired = order.state.may_rest and sent_at.date() < turn.now.date()
+    state = OrderState.EXPIRED if has_expired else order.state
     if state is not OrderState.SUBMITTED:
         yield OrderMoved(
             correlation_id=ticket.correlation_id,
             state=state,
             at=turn.now,
             order_id=order.order_id,
-            reason=order.reason or "the day is over",
+            reason=order.reason or ("the day is over" if has_expired else ""),
         )

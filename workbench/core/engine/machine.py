@@ -119,11 +119,14 @@ class Engine:
         """Take another day's listings (a replay over many days)."""
         self._desk.config = _with_listings(self._desk.config, listings)
 
-    def recover(self, events: Iterable[Event]) -> None:
-        """Apply journalled events; nothing is decided and no strategy is asked."""
+    def recover(self, events: Iterable[Event], since: datetime | None = None) -> None:
+        """Apply journalled events; nothing is decided and no strategy is asked.
+
+        A look at the broker that began before `since` tells nothing of what was lost.
+        """
         self._desk.book.apply_all(events)
         self._desk.refresh_held()
-        self._desk.await_word()
+        self._desk.await_word(since)
         self._recovered = True
 
     def handle(self, message: Message, *, now: datetime) -> Decision:
@@ -185,25 +188,39 @@ class Engine:
 
 
 def _wake_up(turn: Turn) -> None:
-    """Hold all back where the computer slept over the open, or over the broker's own square-off."""
-    day, since, today = turn.book.day, turn.desk.blind_since, turn.now.date()
-    over_the_open = day is not None and day != today and (since is None or since.date() != today)
-    if over_the_open or _slept_over_square_off(turn):
+    """Hold all back where an hour was missed in which the broker, or a person, may have left what is held."""
+    if _has_missed_an_hour(turn):
         turn.desk.await_word(turn.now)
     turn.desk.heard_at = turn.now
 
 
-def _slept_over_square_off(turn: Turn) -> bool:
-    """Nothing was heard for a while, and the broker's own square-off of something that is held lies in it."""
-    heard_at = turn.desk.heard_at
-    if heard_at is None or turn.now - heard_at < SLEPT:
-        return False
-    for position in turn.book.live_positions():
-        session = turn.desk.session_of(position.plan.instrument, turn.now.date())
-        is_his = position.plan.product is Product.INTRADAY
-        if is_his and session is not None and heard_at < session.broker_square_off <= turn.now:
+def _has_missed_an_hour(turn: Turn) -> bool:
+    """The market opened while nobody listened, or the broker's own square-off has come.
+
+    Over the open the computer slept, or it is awake and its day was never opened. At the square-off it may be awake
+    and cut off: what he has left then was seen by nobody, and an order that leaves it would open the opposite.
+    """
+    desk, now, heard_at = turn.desk, turn.now, turn.desk.heard_at
+    day, since = turn.book.day, desk.blind_since
+    is_unopened = day is not None and day != now.date() and (since is None or since.date() != now.date())
+    if not is_unopened and (heard_at is None or _is_same_minute(heard_at, now)):
+        return False  # hours begin and end with a minute
+    heard_at = heard_at or now
+    has_slept = now - heard_at >= SLEPT
+    for position_id in desk.may_be_held():
+        plan = turn.book.positions[position_id].plan
+        session = desk.session_of(plan.instrument, now.date())
+        if session is None:
+            continue
+        if now >= session.open and (is_unopened or (has_slept and heard_at < session.open)):
+            return True
+        if plan.product is Product.INTRADAY and heard_at < session.broker_square_off <= now:
             return True
     return False
+
+
+def _is_same_minute(one: datetime, other: datetime) -> bool:
+    return one.minute == other.minute and abs(other - one) < timedelta(minutes=1)
 
 
 def _on_quote(turn: Turn, quote: Quote) -> None:

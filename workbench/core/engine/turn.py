@@ -287,11 +287,15 @@ class Desk:
         While nobody listened he, or a person, may have left it: an order of ours would then open the opposite. A look
         that began before `since` tells of another time.
         """
+        self.blind = self.may_be_held()
+        self.blind_since = since
+
+    def may_be_held(self) -> frozenset[str]:
+        """Give the positions that are held, or may come to be by an order that rests or was given up."""
         live = {position.position_id for position in self.book.live_positions()}
         orders = self.book.orders.values()
         late = (each for each in orders if each.state.may_rest or each.state is OrderState.ABANDONED)
-        self.blind = frozenset(live | {each.ticket.position_id for each in late})
-        self.blind_since = since
+        return frozenset(live | {each.ticket.position_id for each in late})
 
     def is_followed(self, key: str) -> bool:
         """Say whether quotes of a contract still come; the last one of any other may be of any age."""
