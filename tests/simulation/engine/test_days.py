@@ -11,12 +11,14 @@ from collections import Counter
 
 import pytest
 
-from workbench.core.messages import AccountFrozen, DecisionMade, ExitBegan
+from workbench.core.messages import AccountFrozen, DayOpened, DecisionMade, ExitBegan
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.late_night import LateNight
+from workbench.testing.proof.market import SECOND_DAY
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.run import day_of, run_seed
 from workbench.testing.proof.scenario import DEATH_STAGES, scenario_of
+from workbench.testing.proof.slept_night import SleptNight
 
 SEEDS = int(os.environ.get("WORKBENCH_SEEDS", "100"))
 CHUNK = 10
@@ -71,6 +73,15 @@ def test_r22_on_some_mornings_the_engine_starts_late_and_finds_that_the_broker_h
     assert all(night.squared_off for night in nights)
     frozen = [event for night in nights for each in night.disk.read() for event in each.events]
     assert sum(isinstance(event, AccountFrozen) for event in frozen) >= len(nights) == 2
+
+
+def test_r22_on_some_mornings_the_computer_slept_over_the_open_of_a_day_that_was_opened_or_is_late() -> None:
+    nights = [night for seed in (19, 35, 803, 819) if isinstance(night := ran(seed), SleptNight)]
+    assert len(nights) == 4
+    assert sum(bool(night.squared_off) for night in nights) >= 2
+    events = [event for night in nights for each in night.disk.read() for event in each.events]
+    opened = [event.day for event in events if isinstance(event, DayOpened)]
+    assert opened.count(SECOND_DAY) == len(nights)
 
 
 def test_a_seed_is_the_same_day_each_time() -> None:

@@ -311,6 +311,26 @@ def test_r1_an_exit_that_cannot_be_looked_up_and_may_have_sold_is_looked_for_as_
     assert stand.ticket("X") == first
 
 
+def test_r1_units_that_an_unanswered_entry_may_have_bought_do_not_speak_for_a_lost_exit() -> None:
+    stand = Stand(scalp(), scalp("B"))
+    stand.protected()
+    entry, stop = stand.ticket("E"), stand.ticket("S")
+    stand.alert(A.BULLISH, deployment="B")
+    bought = stand.ticket("E")
+    stand.answer(bought, Outcome.UNKNOWN)
+    stand.tell(OperatorOrdered(command=Operator.CLOSE, target=entry.position_id, who="me"))
+    stand.answer(stop, Outcome.REJECTED, WriteKind.MODIFY, reason="it is not open")
+    stand.update(stop, state=OrderState.CANCELLED)
+    stand.wait(3)
+    lost = stand.ticket("X")
+    stand.answer(lost, Outcome.UNKNOWN)
+    rows, failed = [stand.row(entry, 50, 120)], (lost.correlation_id, bought.correlation_id)
+    for _ in range(ENTRY_ABSENT_S - 1):
+        stand.wait(1)
+        stand.snapshot(*rows, held={CALL: 50}, not_looked_up=failed)
+        assert stand.book.orders[lost.correlation_id].state is OrderState.UNKNOWN
+
+
 def test_r1_a_look_in_which_units_of_a_lost_exit_are_missing_does_not_count() -> None:
     stand, first, rows = leaving()
     stand.answer(first, Outcome.UNKNOWN)

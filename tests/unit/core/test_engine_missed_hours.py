@@ -7,12 +7,13 @@ from decimal import Decimal
 
 import pytest
 
-from tests.unit.core.builders import CALL, Stand, at
+from tests.unit.core.builders import CALL, SPOT, Stand, at, scalp
 from tests.unit.core.legs_stand import LegsStand
 from tests.unit.core.nights import NEXT, at_the_close, keeping, morning
 from tests.unit.core.test_shares import CNC, ShareStand
 from workbench.core.instrument import Segment
 from workbench.core.messages import (
+    AlertAction,
     CancelOrder,
     Command,
     DayBegan,
@@ -23,7 +24,8 @@ from workbench.core.messages import (
     TakeSnapshot,
     WriteKind,
 )
-from workbench.core.order import OrderState, OrderTicket
+from workbench.core.order import OrderState, OrderTicket, Product
+from workbench.core.plan import Overnight
 from workbench.core.reconcile import without_look_ups
 
 HEDGED = {"legs": [{"side": "BUY", "right": "CE", "strike": "otm4"}, {"side": "SELL", "right": "CE", "strike": "atm"}]}
@@ -125,6 +127,90 @@ def test_r22_who_was_cut_off_over_the_brokers_square_off_goes_on_leaving_what_is
     stand.wait(3)
     assert writes(stand, first) != []
     assert not stand.book.frozen
+
+
+def test_r22_one_look_at_his_square_off_is_no_word_for_the_minutes_that_it_takes() -> None:
+    stand = Stand(clock="15:00:00")
+    stand.protected()
+    stand.go_to("15:16:00")
+    stand.answer(stand.ticket("S"), Outcome.NOT_SENT, WriteKind.MODIFY, reason="no network")
+    cut_off(stand, "15:19:58")
+    stand.wait(4)
+    stand.snapshot(stand.row(stand.ticket("E"), 50, 120), stand.row(stand.ticket("S")), held={CALL: 50})
+    cut_off(stand, "15:20:10")
+    first = len(stand.commands)
+    cut_off(stand, "15:22:00")
+    assert writes(stand, first) == []
+    assert any(isinstance(each, TakeSnapshot) for each in stand.commands[first:])
+
+
+def test_r22_his_square_off_holds_nothing_back_that_may_stay() -> None:
+    stand = Stand(scalp("INTRA"), scalp("NIGHT", product=Product.MARGIN, overnight=Overnight.KEEP), clock="10:00:00")
+    stand.alert(AlertAction.BULLISH, deployment="INTRA")
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN)
+    for _ in range(40):
+        stand.wait(1)
+        stand.snapshot()
+    assert stand.book.orders[stand.ticket("E").correlation_id].state is OrderState.ABANDONED
+    stand.now = at("14:00:00")
+    stand.wait(1)
+    stand.snapshot()
+    stand.price(CALL, 120)
+    stand.alert(AlertAction.BULLISH, deployment="NIGHT")
+    stand.answer(stand.ticket("E"))
+    stand.update(stand.ticket("E"), 50, 120)
+    stand.answer(stand.ticket("S"))
+    stand.update(stand.ticket("S"))
+    stand.now = at("15:19:58")
+    stand.wait(1)
+    first = len(stand.commands)
+    for _ in range(6):
+        stand.price(CALL, 95)
+        stand.wait(1)
+        stand.tell(SnapshotTaken(taken_at=stand.now, known=False, reason="HTTP 500"))
+    assert writes(stand, first), "its stop was passed"
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_an_entry_of_this_morning_outlives_the_opening_of_its_day(is_answered: bool) -> None:
+    stand = Stand(clock="14:00:00")
+    stand.now = at("09:14:50", NEXT)
+    stand.wait(1)
+    stand.now = at("09:20:00", NEXT)
+    stand.wait(1)
+    stand.price(CALL, 120)
+    stand.spot(SPOT)
+    stand.alert(AlertAction.BULLISH)
+    entry = stand.ticket("E")
+    if is_answered:
+        stand.answer(entry)
+    stand.tell(DayBegan(day=NEXT))
+    assert stand.book.orders[entry.correlation_id].state.may_rest
+    assert stand.reborn() == stand.book
+    if not is_answered:
+        stand.answer(entry)
+    stand.update(entry, 50, 120)
+    stand.snapshot(stand.row(entry, 50, 120), held={CALL: 50})
+    stand.wait(1)
+    assert stand.ticket("S").quantity == 50
+    assert not stand.book.frozen
+
+
+def test_a_fault_of_the_night_is_no_look_of_the_morning() -> None:
+    stand = keeping()
+    at_the_close(stand)
+    stand.now = at("00:30:00", NEXT)
+    stand.engine = type(stand.engine)(stand.config)
+    stand.engine.recover(stand.events, since=stand.now)
+    stand.tell(DayBegan(day=stand.book.day or NEXT))
+    stand.snapshot(held={CALL: 50})
+    stand.now = at("09:14:50", NEXT)
+    stand.wait(1)
+    stand.now = at("09:15:01", NEXT)
+    first = len(stand.commands)
+    stand.price(CALL, 100)
+    stand.wait(1)
+    assert writes(stand, first) == []
 
 
 def test_r22_who_slept_over_the_open_of_a_day_that_was_opened_before_it_looks_first() -> None:

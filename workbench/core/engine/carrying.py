@@ -59,10 +59,12 @@ def open_day(turn: Turn, day: date) -> None:
     held = [position for position in before.live_positions() if position.open_quantity]
     # What was left whole and not closed yet, for the end of another order was never told: that order has expired.
     left = [position for position in before.live_positions() if position.fills and not position.open_quantity]
+    live = before.live_positions()
+    opening = [position for position in live if not position.fills and _is_entered_today(turn, position)]
     for structure in before.structures.values():
-        if any(position.plan.structure == structure.structure_id for position in held):
+        if any(position.plan.structure == structure.structure_id for position in (*held, *opening)):
             carried += _structure_retold(structure)
-    for position in (*left, *held):
+    for position in (*left, *held, *opening):
         carried += _retold(before, position, turn)
     turn.emit(DayOpened(day=day, halted=stays, halt_reason=before.halt_reason if stays else ""))
     for event in carried:
@@ -167,12 +169,21 @@ def _spot_retold(position: Position, turn: Turn) -> Iterator[Event]:
     )
 
 
+def _is_of_today(turn: Turn, order: Order) -> bool:
+    """A day may be opened late, after its market: what was sent since rests, and and a second one would sell twice."""
+    return turn.book.submitted_at.get(order.ticket.correlation_id, turn.now).date() == turn.now.date()
+
+
+def _is_entered_today(turn: Turn, position: Position) -> bool:
+    entry = turn.book.resting_entry(position.position_id)
+    return entry is not None and _is_of_today(turn, entry)
+
+
 def _order_retold(book: Book, order: Order, turn: Turn) -> Iterator[Event]:
     ticket = order.ticket
     sent_at = book.submitted_at.get(ticket.correlation_id, turn.now)
     yield OrderSubmitted(ticket=replace(ticket), at=sent_at)
-    # A day may be opened late, after its market: what was sent since rests, and a second beside it would sell twice.
-    has_expired = order.state.may_rest and sent_at.date() < turn.now.date()
+    has_expired = order.state.may_rest and not _is_of_today(turn, order)
     state = OrderState.EXPIRED if has_expired else order.state
     if state is not OrderState.SUBMITTED:
         yield OrderMoved(

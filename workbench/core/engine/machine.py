@@ -64,6 +64,9 @@ FLATTENED = "flatten"
 SLEPT = timedelta(seconds=20)
 """So long nothing comes, not even a beat, only where the computer slept or the process stood still."""
 
+WORD_LASTS = timedelta(seconds=5)
+"""So long the broker's word on what he squares off is believed; then it is asked for again."""
+
 
 class Engine:
     """Deterministic state machine of one account.
@@ -139,7 +142,7 @@ class Engine:
             Market time as stamped when the message left the queue.
         """
         turn = Turn(self._desk, now)
-        _wake_up(turn)
+        _wake_up(turn, message)
         self._dispatch(turn, message)
         for name in list(turn.desk.building):
             building.advance(turn, name)
@@ -187,36 +190,39 @@ class Engine:
         watching.subscribe_underlyings(turn)
 
 
-def _wake_up(turn: Turn) -> None:
-    """Hold all back where an hour was missed in which the broker, or a person, may have left what is held."""
-    if _has_missed_an_hour(turn):
-        turn.desk.await_word(turn.now)
-    turn.desk.heard_at = turn.now
+def _wake_up(turn: Turn, message: Message) -> None:
+    """Hold back what the broker, or a person, may have left while nobody saw it."""
+    desk, heard_at = turn.desk, turn.desk.heard_at
+    is_opened = turn.book.day in (None, turn.now.date())
+    # Hours begin and end with a minute; whoever is cut off still hears beats.
+    if not is_opened or heard_at is None or isinstance(message, TimerBeat) or not _is_same_minute(heard_at, turn.now):
+        missed = _missed(turn, heard_at or turn.now, is_opened=is_opened)
+        if not missed <= desk.blind:
+            desk.await_word(turn.now, missed)
+    desk.heard_at = turn.now
 
 
-def _has_missed_an_hour(turn: Turn) -> bool:
-    """The market opened while nobody listened, or the broker's own square-off has come.
+def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> frozenset[str]:
+    """Give the positions of which nothing is sure: all after an open that was missed, INTRADAY once he squares it off.
 
-    Over the open the computer slept, or it is awake and its day was never opened. At the square-off it may be awake
-    and cut off: what he has left then was seen by nobody, and an order that leaves it would open the opposite.
+    Over the open the computer slept, or it is awake and its day was never opened. He squares off for some minutes, and
+    an engine that is awake may be cut off in them: what it leaves then wants a look of the last seconds.
     """
-    desk, now, heard_at = turn.desk, turn.now, turn.desk.heard_at
-    day, since = turn.book.day, desk.blind_since
-    is_unopened = day is not None and day != now.date() and (since is None or since.date() != now.date())
-    if not is_unopened and (heard_at is None or _is_same_minute(heard_at, now)):
-        return False  # hours begin and end with a minute
-    heard_at = heard_at or now
-    has_slept = now - heard_at >= SLEPT
-    for position_id in desk.may_be_held():
+    desk, now = turn.desk, turn.now
+    held, has_slept, since = desk.may_be_held(), now - heard_at >= SLEPT, desk.blind_since
+    squared_off = set()
+    for position_id in held:
         plan = turn.book.positions[position_id].plan
         session = desk.session_of(plan.instrument, now.date())
-        if session is None:
+        if session is None or now < session.open:
             continue
-        if now >= session.open and (is_unopened or (has_slept and heard_at < session.open)):
-            return True
-        if plan.product is Product.INTRADAY and heard_at < session.broker_square_off <= now:
-            return True
-    return False
+        is_unopened = not is_opened and (since is None or since < session.open)
+        if is_unopened or (has_slept and heard_at < session.open):
+            return held
+        is_his = plan.product is Product.INTRADAY and now >= session.broker_square_off
+        if is_his and not desk.has_word(session.broker_square_off, now - WORD_LASTS):
+            squared_off.add(position_id)
+    return frozenset(squared_off)
 
 
 def _is_same_minute(one: datetime, other: datetime) -> bool:

@@ -28,6 +28,7 @@ from workbench.core.reconcile import (
     counted_once,
     in_flight,
     is_holding,
+    unanswered,
 )
 
 ABSENT_LOOKS = 3
@@ -72,6 +73,7 @@ def on_snapshot(turn: Turn, snapshot: SnapshotTaken) -> None:
     if not snapshot.known:
         turn.tell(Level.ALARM, f"the broker's state could not be read: {snapshot.reason}; unknown is not flat")
         return
+    turn.desk.word = snapshot.taken_at, turn.now
     if snapshot.available_funds is not None and snapshot.available_funds != turn.book.funds:
         turn.emit(FundsSeen(available=snapshot.available_funds, at=turn.now))
     named: list[str] = []
@@ -244,6 +246,8 @@ def _shows_all(turn: Turn, order: Order, snapshot: SnapshotTaken, short: Mapping
     key = (instrument.segment.value, instrument.security_id)
     if order.ticket.purpose is not Purpose.EXIT or instrument in short:
         return False
+    if (key, order.ticket.side.opposite) in unanswered(turn.book):
+        return False  # what it has sold, an entry that nobody answered may have bought
     there = sum(row.net_quantity for row in snapshot.positions if (row.segment, row.security_id) == key)
     return there != 0 and there == turn.book.net_by_instrument().get(key)
 

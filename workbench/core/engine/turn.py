@@ -165,7 +165,8 @@ class Desk:
     (fault R23); `doubted` are those of them where a younger fill of ours may be all that is missing; `gone` is, by
     contract and signed, how much of what is missing another has traded. `blind` are
     positions of which nothing leaves after a start or the opening of a day, until the broker was read by a look that
-    began at `blind_since` at the earliest; `heard_at` is when the last message came.
+    began at `blind_since` at the earliest; `word` is when the last known look began, and when
+    it came; `heard_at` is when the last message came.
     `asked_at` is when a cancellation or change of an
     order was asked or refused last, `asks` how often a cancellation was asked while the order stood in that state,
     `told` what a person was told once.
@@ -200,6 +201,7 @@ class Desk:
     gone: dict[tuple[str, str], int] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
     blind_since: datetime | None = None
+    word: tuple[datetime, datetime] | None = None
     heard_at: datetime | None = None
     asked_at: dict[str, datetime] = field(default_factory=dict)
     asks: dict[str, tuple[OrderState, int]] = field(default_factory=dict)
@@ -281,14 +283,18 @@ class Desk:
         paired = [each for each in self.book.live_positions() if each.plan.protection is not ProtectionRule.STOP_ONLY]
         self.pairs = tuple(each.position_id for each in paired)
 
-    def await_word(self, since: datetime | None = None) -> None:
-        """Hold back all that may be held, or may come to be, until the broker's own word on it is known.
+    def await_word(self, since: datetime | None = None, position_ids: frozenset[str] | None = None) -> None:
+        """Hold back all that may be held, or some of it, until the broker's own word on it is known.
 
         While nobody listened he, or a person, may have left it: an order of ours would then open the opposite. A look
         that began before `since` tells of another time.
         """
-        self.blind = self.may_be_held()
+        self.blind = self.may_be_held() if position_ids is None else self.blind | position_ids
         self.blind_since = since
+
+    def has_word(self, begun: datetime, arrived: datetime) -> bool:
+        """A look that began at one moment at the earliest was known at another at the earliest."""
+        return self.word is not None and self.word[0] >= begun and self.word[1] >= arrived
 
     def may_be_held(self) -> frozenset[str]:
         """Give the positions that are held, or may come to be by an order that rests or was given up."""

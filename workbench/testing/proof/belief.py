@@ -289,11 +289,14 @@ class Belief:
         promise(self.lossy <= LATCHED_WITHIN_S, "I7", text)
 
     def _loss(self) -> Decimal | None:
-        """Rupees lost by the fills of the journal at the prices told in this second, charges not counted."""
+        """Rupees lost by the fills of the journal at the prices told in this second, charges not counted.
+
+        None where a person has traded too: his price may be told, told anew, or moved to an order of ours.
+        """
         total = Decimal(0)
         for each in self.keeper.told.held.values():
             price = self._price(each)
-            if price is None:
+            if price is None or each.is_by_hand:
                 return None
             total += each.flow + each.plan.side.sign * each.units * price
         return -total

@@ -157,6 +157,16 @@ class Day:
         self.process.lanes.look(TakeSnapshot(reason="start-up"))
         await self.settle()
 
+    def unheard(self) -> None:
+        """What is held waits for the broker's word from now on, as after a start."""
+        self._unheard_since = self.now
+
+    async def hear(self) -> None:
+        """One beat before anything happens, by which the engine knows that it is awake; nothing is drawn."""
+        self.tell(TimerBeat())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
     def weather_clears(self) -> None:
         """Let the broker answer, so that what is still held can be left."""
         faults = self.scenario.faults

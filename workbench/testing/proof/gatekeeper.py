@@ -26,6 +26,7 @@ from workbench.core.messages import (
     ExitBegan,
     FeedChecked,
     FillBooked,
+    FilledByHand,
     FundsSeen,
     LeftToExpire,
     Message,
@@ -61,7 +62,8 @@ class Asked:
 class Held:
     """A position by the journal's words: what was planned, what is held of it, why and when it was left.
 
-    `is_bare` from the moment its stop was told to be gone until one rests at the broker again.
+    `is_bare` from the moment its stop was told to be gone until one rests at the broker again. `is_by_hand` where a
+    person has left some of it: `units` and `flow` are of our own orders alone.
     """
 
     plan: PositionPlanned
@@ -74,6 +76,7 @@ class Held:
     closed_at: datetime | None = None
     net: Decimal = Decimal(0)
     is_bare: bool = False
+    is_by_hand: bool = False
 
     @property
     def entry(self) -> str:
@@ -255,6 +258,8 @@ class Gatekeeper:
                 held.is_live, held.exit_reason, held.closed_at, held.net = False, event.reason, event.at, event.net
             case EntryFailed() | LeftToExpire():
                 told.held[event.position_id].is_live = False
+            case FilledByHand():
+                told.held[event.position_id].is_by_hand = True
             case FillBooked():
                 held = told.held[event.position_id]
                 sign, is_entry = told.sides[event.correlation_id]

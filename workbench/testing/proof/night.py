@@ -87,6 +87,8 @@ class Night(Day):
         if self.rng.random() < 0.5:
             self.dying = "sent"
             await self.settle()
+        self.go_to(at("09:14:58", SECOND_DAY))
+        await self.hear()
         self.go_to(at("09:14:59", SECOND_DAY))
 
     def gap(self) -> None:

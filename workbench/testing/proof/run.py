@@ -17,6 +17,7 @@ from workbench.testing.proof.pair_day import PairsDay, PairsNight, is_paired, wi
 from workbench.testing.proof.rare_days import DAYS, rare_of, with_rare
 from workbench.testing.proof.results import SeedResult
 from workbench.testing.proof.scenario import Scenario, scenario_of
+from workbench.testing.proof.slept_night import SleptNight, is_slept
 from workbench.testing.proof.structure_day import LegsDay, LegsNight
 from workbench.testing.proof.super_day import SupersDay
 from workbench.testing.proof.super_weather import is_super, with_supers
@@ -41,6 +42,8 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
         return PairsNight(scenario, verbose=verbose) if scenario.is_night else PairsDay(scenario, verbose=verbose)
     if is_late(scenario):
         return LateNight(scenario, verbose=verbose)
+    if is_slept(scenario):
+        return SleptNight(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
     return kind(scenario, verbose=verbose)
 

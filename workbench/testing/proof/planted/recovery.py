@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from workbench.core.engine import beat, carrying, postponing, settling
+from workbench.core.engine import beat, carrying, machine, postponing, settling
 from workbench.core.engine.turn import Desk
-from workbench.core.messages import AlertReceived, SignalRaised
+from workbench.core.messages import AlertReceived, OrderMoved, SignalRaised
+from workbench.core.order import OrderState
 from workbench.live.runner import Runner
 from workbench.testing.proof.planted.registry import bug, replace_with, wrap
 
@@ -71,6 +74,27 @@ def night_forgets_positions() -> None:
 def sold_before_the_first_look() -> None:
     """After a start, and over a night, what stands in the book is left before the broker's word on it is known."""
     replace_with(Desk, "await_word", lambda self, since=None: None)
+
+
+@bug("I4")
+def open_slept_over() -> None:
+    """Who slept over the open of a day that was opened before takes the book for the broker's word."""
+    replace_with(machine, "SLEPT", timedelta.max)
+
+
+@bug("I3")
+def late_opening_forgets_orders() -> None:
+    """A day that is opened after its market takes the orders of that morning for expired."""
+
+    def make(retold: Any) -> Any:
+        def forgetful(book: Any, order: Any, turn: Any) -> Any:
+            for event in retold(book, order, turn):
+                rests = isinstance(event, OrderMoved) and event.state.may_rest
+                yield replace(event, state=OrderState.EXPIRED) if rests else event
+
+        return forgetful
+
+    wrap(carrying, "_order_retold", make)
 
 
 @bug("I8")
