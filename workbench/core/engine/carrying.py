@@ -170,7 +170,7 @@ def _spot_retold(position: Position, turn: Turn) -> Iterator[Event]:
 
 
 def _is_of_today(turn: Turn, order: Order) -> bool:
-    """A day may be opened late, after its market: what was sent since rests, and and a second one would sell twice."""
+    """A day may be opened late, after its market: what was sent since rests, and a second one would sell twice."""
     return turn.book.submitted_at.get(order.ticket.correlation_id, turn.now).date() == turn.now.date()
 
 

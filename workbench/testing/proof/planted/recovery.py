@@ -73,7 +73,7 @@ def night_forgets_positions() -> None:
 @bug("I4")
 def sold_before_the_first_look() -> None:
     """After a start, and over a night, what stands in the book is left before the broker's word on it is known."""
-    replace_with(Desk, "await_word", lambda self, since=None: None)
+    replace_with(Desk, "await_word", lambda self, since=None, position_ids=None: None)
 
 
 @bug("I4")
