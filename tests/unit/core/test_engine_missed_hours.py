@@ -14,6 +14,7 @@ from tests.unit.core.test_shares import CNC, ShareStand
 from workbench.core.instrument import Segment
 from workbench.core.messages import (
     AlertAction,
+    BrokerPosition,
     CancelOrder,
     Command,
     DayBegan,
@@ -227,6 +228,26 @@ def test_r22_who_slept_over_the_open_of_a_day_that_was_opened_before_it_looks_fi
     stand.price(CALL, 100)
     stand.wait(1)
     assert placed(stand, first) == [], "a person has sold it meanwhile"
+
+
+def test_r22_a_look_that_was_asked_before_the_sleep_and_comes_after_it_is_no_word() -> None:
+    stand = keeping()
+    at_the_close(stand)
+    stand.now = at("15:30:00")
+    stand.wait(1)
+    stand.update(stand.ticket("S"), state=OrderState.EXPIRED)
+    stand.now = at("09:00:00", NEXT)
+    stand.tell(DayBegan(day=NEXT))
+    stand.wait(10)
+    asked = stand.now
+    stand.now = at("09:20:00", NEXT)
+    first = len(stand.commands)
+    stand.price(CALL, 100)
+    held = (BrokerPosition(segment="NSE_FNO", security_id=CALL.security_id, product="MARGIN", net_quantity=50),)
+    stand.tell(SnapshotTaken(taken_at=asked, positions=held, available_funds=Decimal(1)))
+    stand.price(CALL, 100)
+    stand.wait(2)
+    assert writes(stand, first) == []
 
 
 def test_r22_who_is_awake_over_the_open_waits_for_nothing() -> None:

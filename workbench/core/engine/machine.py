@@ -196,21 +196,24 @@ def _wake_up(turn: Turn, message: Message) -> None:
     is_opened = turn.book.day in (None, turn.now.date())
     # Hours begin and end with a minute; whoever is cut off still hears beats.
     if not is_opened or heard_at is None or isinstance(message, TimerBeat) or not _is_same_minute(heard_at, turn.now):
-        missed = _missed(turn, heard_at or turn.now, is_opened=is_opened)
-        if not missed <= desk.blind:
+        missed, begins = _missed(turn, heard_at or turn.now, is_opened=is_opened)
+        is_awaited = missed <= desk.blind and desk.blind_since is not None and desk.blind_since >= begins
+        if missed and not is_awaited:
             desk.await_word(turn.now, missed)
     desk.heard_at = turn.now
 
 
-def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> frozenset[str]:
-    """Give the positions of which nothing is sure: all after an open that was missed, INTRADAY once he squares it off.
+def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> tuple[frozenset[str], datetime]:
+    """Give the positions of which nothing is sure, and since when: no look that began before that tells of them.
+
+    All of them after an open that was missed, those of INTRADAY once the broker squares them off.
 
     Over the open the computer slept, or it is awake and its day was never opened. He squares off for some minutes, and
     an engine that is awake may be cut off in them: what it leaves then wants a look of the last seconds.
     """
     desk, now = turn.desk, turn.now
     held, has_slept, since = desk.may_be_held(), now - heard_at >= SLEPT, desk.blind_since
-    squared_off = set()
+    squared_off, begins = set[str](), now
     for position_id in held:
         plan = turn.book.positions[position_id].plan
         session = desk.session_of(plan.instrument, now.date())
@@ -218,11 +221,12 @@ def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> frozenset[str
             continue
         is_unopened = not is_opened and (since is None or since < session.open)
         if is_unopened or (has_slept and heard_at < session.open):
-            return held
+            return held, now
         is_his = plan.product is Product.INTRADAY and now >= session.broker_square_off
         if is_his and not desk.has_word(session.broker_square_off, now - WORD_LASTS):
             squared_off.add(position_id)
-    return frozenset(squared_off)
+            begins = session.broker_square_off
+    return frozenset(squared_off), begins
 
 
 def _is_same_minute(one: datetime, other: datetime) -> bool:
