@@ -74,6 +74,31 @@ def test_r1_an_order_of_this_morning_outlives_the_opening_of_its_day(price: floa
     assert placed(stand, first) == [sent], "a second one beside it would sell the same units again"
 
 
+@pytest.mark.parametrize(("price", "letter"), [(121, "S"), (100, "X")])
+def test_p1_an_order_of_this_morning_that_died_with_its_process_is_looked_for_on_a_day_that_is_opened_late(
+    price: float, letter: str
+) -> None:
+    stand, first = awake_at_ten_with_its_day_unopened()
+    stand.price(CALL, price)
+    stand.now += timedelta(seconds=2)
+    stand.snapshot(held={CALL: 50})
+    stand.price(CALL, price)
+    (lost,) = placed(stand, first)
+    stand.now += timedelta(seconds=5)
+    stand.engine = type(stand.engine)(stand.config)
+    stand.engine.recover(stand.events, since=stand.now)
+    first = len(stand.commands)
+    stand.tell(DayBegan(day=NEXT))
+    assert stand.book.orders[lost.correlation_id].state is OrderState.UNKNOWN
+    assert stand.reborn() == stand.book
+    for _ in range(15):
+        stand.wait(1)
+        stand.price(CALL, price)
+        stand.snapshot(held={CALL: 50})
+    assert stand.book.orders[lost.correlation_id].state is OrderState.ABANDONED
+    assert [each.purpose.value[0] for each in placed(stand, first)] == [{"S": "s", "X": "e"}[letter]]
+
+
 def cut_off(stand: Stand, until: str) -> None:
     """The network is away: no order leaves, and nothing is read."""
     seen = len(stand.commands)
@@ -143,6 +168,44 @@ def test_r22_one_look_at_his_square_off_is_no_word_for_the_minutes_that_it_takes
     cut_off(stand, "15:22:00")
     assert writes(stand, first) == []
     assert any(isinstance(each, TakeSnapshot) for each in stand.commands[first:])
+
+
+@pytest.mark.parametrize("is_beat_first", [False, True])
+def test_r22_a_look_that_was_under_way_over_a_sleep_at_his_square_off_is_no_word(is_beat_first: bool) -> None:
+    stand = Stand(clock="15:00:00")
+    stand.protected()
+    stand.go_to("15:16:00")
+    stand.answer(stand.ticket("S"), Outcome.NOT_SENT, WriteKind.MODIFY, reason="no network")
+    stand.now = at("15:19:59")
+    stand.wait(2)
+    asked = stand.now
+    stand.now = at("15:26:00")
+    first = len(stand.commands)
+    if is_beat_first:
+        stand.wait(1)
+    held = (BrokerPosition(segment="NSE_FNO", security_id=CALL.security_id, product="INTRADAY", net_quantity=50),)
+    rows = stand.row(stand.ticket("E"), 50, 120), stand.row(stand.ticket("S"))
+    stand.tell(SnapshotTaken(taken_at=asked, orders=rows, positions=held, available_funds=Decimal(1)))
+    stand.wait(2)
+    assert writes(stand, first) == []
+    stand.snapshot(*rows, held={CALL: 50})
+    stand.wait(3)
+    assert writes(stand, first)
+
+
+def test_when_the_market_has_closed_his_square_off_asks_for_nothing() -> None:
+    stand = Stand(clock="10:00:00")
+    stand.alert(AlertAction.BULLISH)
+    stand.answer(stand.ticket("E"), Outcome.UNKNOWN)
+    for _ in range(40):
+        stand.wait(1)
+        stand.snapshot()
+    stand.now = at("15:31:00")
+    stand.wait(1)
+    stand.snapshot()
+    first = len(stand.commands)
+    stand.wait(30)
+    assert not [each for each in stand.commands[first:] if isinstance(each, TakeSnapshot)]
 
 
 def test_r22_his_square_off_holds_nothing_back_that_may_stay() -> None:

@@ -183,7 +183,7 @@ class Engine:
             carrying.open_day(turn, message.day)
             entries.drop_all_pending(turn, "the day is over")
             desk.new_day()
-        elif recovered:
+        if recovered:  # of a day that is opened late, too, orders of the morning live on
             settling.settle_after_recovery(turn)
         desk.quotes.clear()
         desk.refresh_held()
@@ -192,15 +192,18 @@ class Engine:
 
 def _wake_up(turn: Turn, message: Message) -> None:
     """Hold back what the broker, or a person, may have left while nobody saw it."""
-    desk, heard_at = turn.desk, turn.desk.heard_at
-    is_opened = turn.book.day in (None, turn.now.date())
+    desk, now = turn.desk, turn.now
+    heard_at, desk.heard_at = desk.heard_at or now, now
+    is_opened, has_slept = turn.book.day in (None, now.date()), now - heard_at >= SLEPT
+    if has_slept and desk.blind:
+        desk.await_word(now, desk.blind)  # a look that was under way tells of the time before
     # Hours begin and end with a minute; whoever is cut off still hears beats.
-    if not is_opened or heard_at is None or isinstance(message, TimerBeat) or not _is_same_minute(heard_at, turn.now):
-        missed, begins = _missed(turn, heard_at or turn.now, is_opened=is_opened)
-        is_awaited = missed <= desk.blind and desk.blind_since is not None and desk.blind_since >= begins
-        if missed and not is_awaited:
-            desk.await_word(turn.now, missed)
-    desk.heard_at = turn.now
+    if is_opened and not isinstance(message, TimerBeat) and _is_same_minute(heard_at, now):
+        return
+    missed, begins = _missed(turn, heard_at, is_opened=is_opened)
+    is_awaited = missed <= desk.blind and desk.blind_since is not None and desk.blind_since >= begins
+    if missed and not is_awaited:
+        desk.await_word(now, missed)
 
 
 def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> tuple[frozenset[str], datetime]:
@@ -213,7 +216,7 @@ def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> tuple[frozens
     """
     desk, now = turn.desk, turn.now
     held, has_slept, since = desk.may_be_held(), now - heard_at >= SLEPT, desk.blind_since
-    squared_off, begins = set[str](), now
+    squared_off, begins = set[str](), datetime.min.replace(tzinfo=now.tzinfo)
     for position_id in held:
         plan = turn.book.positions[position_id].plan
         session = desk.session_of(plan.instrument, now.date())
@@ -222,10 +225,10 @@ def _missed(turn: Turn, heard_at: datetime, *, is_opened: bool) -> tuple[frozens
         is_unopened = not is_opened and (since is None or since < session.open)
         if is_unopened or (has_slept and heard_at < session.open):
             return held, now
-        is_his = plan.product is Product.INTRADAY and now >= session.broker_square_off
+        is_his = plan.product is Product.INTRADAY and session.broker_square_off <= now < session.close
         if is_his and not desk.has_word(session.broker_square_off, now - WORD_LASTS):
             squared_off.add(position_id)
-            begins = session.broker_square_off
+            begins = max(begins, session.broker_square_off)
     return frozenset(squared_off), begins
 
 
