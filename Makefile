@@ -33,7 +33,9 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 run: setup
 	$(BIN)/workbench up --mode practice --seed 7 --speed 60
 
-test: setup lint types imports stripped unit notebooks
+# The quick ones first; then what takes minutes, two at a time: tests wait for sockets and clocks a good part of theirs.
+test: setup lint imports stripped
+	@$(MAKE) --no-print-directory -j 2 unit types notebooks
 
 lint: setup
 	$(BIN)/ruff format --check .

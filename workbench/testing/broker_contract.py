@@ -296,7 +296,7 @@ class BrokerContract:
         ]
         assert len(venue.true_orders(ticket.correlation_id)) == 1
 
-    @pytest.mark.parametrize("path", ["/orders", "/trades/", "/positions", "/fundlimit"])
+    @pytest.mark.parametrize("path", ["/orders", "/trades/", "/positions"])
     def test_a_snapshot_with_an_unreadable_part_is_unknown(self, venue: BrokerVenue, path: str) -> None:
         """One part that fails makes the whole unknown; the next reading is whole again."""
         venue.break_next_read(path)
@@ -304,6 +304,13 @@ class BrokerContract:
         assert not broken.known
         assert broken.reason
         assert venue.broker.snapshot().known
+
+    def test_a_snapshot_whose_funds_are_unreadable_is_known_without_them(self, venue: BrokerVenue) -> None:
+        """Exits wait for a known snapshot, and none of them needs funds."""
+        venue.break_next_read("/fundlimit")
+        broken = venue.broker.snapshot()
+        assert (broken.known, broken.available_funds) == (True, None)
+        assert venue.broker.snapshot().available_funds is not None
 
     def test_ids_that_the_broker_does_not_know_give_none(self, venue: BrokerVenue) -> None:
         """A look-up without a find is no error."""

@@ -115,6 +115,8 @@ class ReplayBroker:
     def snapshot(self) -> SnapshotTaken:
         """Orders, trades, positions and funds."""
         broken, self.unreadable = self.unreadable, set()
+        funds = None if "/fundlimit" in broken else self._funds
+        broken -= {"/fundlimit"}
         if broken or self.is_deserted:
             reason = f"cannot be read: {', '.join(sorted(broken)) or 'nobody listens'}"
             return SnapshotTaken(taken_at=self._now(), known=False, reason=reason)
@@ -124,7 +126,7 @@ class ReplayBroker:
             orders=tuple(self._orders.values()),
             trades=tuple(self._trades),
             positions=self._positions(),
-            available_funds=self._funds,
+            available_funds=funds,
         )
 
     def order(self, order_id: str) -> BrokerOrder | None:
