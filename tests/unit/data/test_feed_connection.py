@@ -145,7 +145,7 @@ def test_s4_a_half_open_connection_is_found_by_its_silence_and_made_again() -> N
             run.feed.subscribe([NIFTY])
             run.start()
             try:
-                await run.until(lambda: run.feed.connected)
+                await run.until(lambda: run.feed.connected and bool(requests))
                 assert not await run.feed.pong(0.02)
                 await run.until(lambda: bool(run.quotes))
                 assert requests[0] == requests[1]
