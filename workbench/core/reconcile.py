@@ -90,9 +90,12 @@ def counted_once(book: Book, rows: Sequence[BrokerOrder]) -> tuple[BrokerOrder, 
 
 
 def without_look_ups(book: Book, snapshot: SnapshotTaken) -> SnapshotTaken:
-    """Name the unanswered orders that a look asked nobody for by our own id: it does not miss them (fault R1)."""
-    unanswered = (key for key, order in book.orders.items() if order.state is OrderState.UNKNOWN)
-    return replace(snapshot, not_looked_up=tuple(unanswered))
+    """Name the unanswered orders that a look asked nobody for by our own id: it does not miss them (fault R1).
+
+    Legs of super orders have no id of ours: only the list that shows them can miss them.
+    """
+    unknown = (order.ticket for order in book.orders.values() if order.state is OrderState.UNKNOWN)
+    return replace(snapshot, not_looked_up=tuple(each.correlation_id for each in unknown if not each.leg_of))
 
 
 def _within(book: Book, row: BrokerOrder, fresh: Counter[str]) -> BrokerOrder:

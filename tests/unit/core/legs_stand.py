@@ -24,6 +24,9 @@ from workbench.core.plan import Plan, plan_from_mapping
 from workbench.core.position import Position
 from workbench.core.structure import Structure
 
+HEDGED = {"legs": [{"side": "BUY", "right": "CE", "strike": "otm4"}, {"side": "SELL", "right": "CE", "strike": "atm"}]}
+"""A sold call at the money, and a bought one above it."""
+
 
 def premium_of(strike: int, right: Right) -> Decimal:
     """A chain by a rule: 120 at the money, less by a sixth of each rupee out of it, never under 2."""

@@ -9,11 +9,15 @@ from typing import Any
 from tests.unit.core.builders import CALL, Stand, at, scalp
 from workbench.core.messages import (
     AlertAction,
+    CancelOrder,
+    Command,
     DayBegan,
     Level,
+    ModifyOrder,
     Notify,
+    PlaceOrder,
 )
-from workbench.core.order import OrderState, Product
+from workbench.core.order import OrderState, OrderTicket, Product
 from workbench.core.plan import Distance, Exits, Overnight
 
 A = AlertAction
@@ -48,6 +52,16 @@ def morning(stand: Stand, day: date = NEXT, clock: str = "09:00:00") -> None:
     stand.tell(DayBegan(day=day))
     stand.shown()
     awake_until_the_open(stand)
+
+
+def writes(stand: Stand, first: int) -> list[Command]:
+    """Requests that change something at the broker, from that command on."""
+    return [each for each in stand.commands[first:] if isinstance(each, PlaceOrder | ModifyOrder | CancelOrder)]
+
+
+def placed(stand: Stand, first: int) -> list[OrderTicket]:
+    """Orders that were sent, from that command on."""
+    return [each.ticket for each in stand.commands[first:] if isinstance(each, PlaceOrder)]
 
 
 def awake_until_the_open(stand: Stand) -> None:

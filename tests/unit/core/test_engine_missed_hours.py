@@ -8,15 +8,14 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.core.builders import CALL, SPOT, Stand, at, scalp
-from tests.unit.core.legs_stand import LegsStand
-from tests.unit.core.nights import NEXT, at_the_close, keeping, morning
+from tests.unit.core.legs_stand import HEDGED, LegsStand
+from tests.unit.core.nights import NEXT, at_the_close, keeping, morning, placed, writes
 from tests.unit.core.test_shares import CNC, ShareStand
 from workbench.core.instrument import Segment
 from workbench.core.messages import (
     AlertAction,
     BrokerPosition,
     CancelOrder,
-    Command,
     DayBegan,
     ModifyOrder,
     Outcome,
@@ -25,19 +24,9 @@ from workbench.core.messages import (
     TakeSnapshot,
     WriteKind,
 )
-from workbench.core.order import OrderState, OrderTicket, Product
+from workbench.core.order import OrderState, Product
 from workbench.core.plan import Overnight
 from workbench.core.reconcile import without_look_ups
-
-HEDGED = {"legs": [{"side": "BUY", "right": "CE", "strike": "otm4"}, {"side": "SELL", "right": "CE", "strike": "atm"}]}
-
-
-def writes(stand: Stand, first: int) -> list[Command]:
-    return [each for each in stand.commands[first:] if isinstance(each, PlaceOrder | ModifyOrder | CancelOrder)]
-
-
-def placed(stand: Stand, first: int) -> list[OrderTicket]:
-    return [each.ticket for each in stand.commands[first:] if isinstance(each, PlaceOrder)]
 
 
 def awake_at_ten_with_its_day_unopened() -> tuple[Stand, int]:

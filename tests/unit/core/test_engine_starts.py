@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from tests.unit.core.builders import CALL, DAY, EXPIRIES, SPOT, Stand, at, scalp
-from tests.unit.core.legs_stand import LegsStand
-from tests.unit.core.nights import NEXT, at_the_close, keeping
+from tests.unit.core.legs_stand import HEDGED, LegsStand
+from tests.unit.core.nights import NEXT, at_the_close, keeping, placed, writes
 from tests.unit.core.test_engine_supers import SuperStand
 from workbench.core.book import Book
 from workbench.core.codec import decode, encode
@@ -19,24 +19,21 @@ from workbench.core.messages import (
     AlertAction,
     BrokerPosition,
     CancelOrder,
-    Command,
     DayBegan,
     ModifyOrder,
     Outcome,
-    PlaceOrder,
     PositionSettled,
     SettlementTold,
     SnapshotTaken,
     TakeSnapshot,
     WriteKind,
 )
-from workbench.core.order import OrderState, OrderTicket, Purpose
+from workbench.core.order import OrderState, Purpose
 from workbench.core.position import PositionState
 from workbench.core.signal import Side
 
 EXPIRY = EXPIRIES[0]
 DAY_AFTER = EXPIRY + timedelta(days=1)
-HEDGED = {"legs": [{"side": "BUY", "right": "CE", "strike": "otm4"}, {"side": "SELL", "right": "CE", "strike": "atm"}]}
 
 
 def started(stand: Stand, clock: str, day: date = DAY) -> int:
@@ -52,14 +49,6 @@ def slept(stand: Stand, clock: str, day: date) -> int:
     stand.now = at(clock, day)
     stand.tell(DayBegan(day=day))
     return first
-
-
-def writes(stand: Stand, first: int) -> list[Command]:
-    return [each for each in stand.commands[first:] if isinstance(each, PlaceOrder | ModifyOrder | CancelOrder)]
-
-
-def placed(stand: Stand, first: int) -> list[OrderTicket]:
-    return [each.ticket for each in stand.commands[first:] if isinstance(each, PlaceOrder)]
 
 
 def slept_on(stand: Stand, clock: str, day: date) -> int:

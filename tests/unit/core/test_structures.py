@@ -240,6 +240,17 @@ def test_a_halt_between_the_legs_sells_the_cover_again() -> None:
     assert len(stand.tickets("E")) == 1
 
 
+def test_r13_a_sold_leg_is_not_sold_while_the_bought_one_stands_bare() -> None:
+    bought = {"side": "BUY", "right": "CE", "strike": "otm4", "exits": {"stop": "20%"}}
+    stand = LegsStand({"legs": [bought, {"side": "SELL", "right": "PE", "strike": "otm4", "exits": {"stop": "60%"}}]})
+    stand.go()
+    stand.fill(stand.ticket("E"))
+    stand.answer(stand.ticket("S"), Outcome.REJECTED, reason="RMS: no")
+    stand.respond()
+    assert stand.structure.left_for == "leg_failed"
+    assert len(stand.tickets("E")) == 1
+
+
 def test_a_restart_between_the_legs_sells_the_cover_again() -> None:
     stand = LegsStand(SPREAD)
     stand.go()

@@ -13,6 +13,7 @@ from tests.unit.core.builders import Stand, at
 from tests.unit.core.test_shares import INTRADAY, ShareStand
 from workbench.core.instrument import Segment
 from workbench.core.messages import SnapshotTaken
+from workbench.core.order import OrderState
 from workbench.core.position import Position
 from workbench.live.flat_check import flat_points
 from workbench.live.schedule import DaySchedule
@@ -95,6 +96,20 @@ def test_r22_a_share_that_is_still_held_is_told_in_its_own_time_and_an_option_in
         (text,) = told
         assert word in text
         assert text.count(" units of ") == 1, f"only {held.plan.instrument.name} is due"
+
+
+def test_r1_the_look_asks_for_nobody_by_id_and_says_so_to_the_engine() -> None:
+    share, option = share_and_option()
+    system, _, _ = system_with(at("15:12:00", WITH_AUCTION), share, option)
+    handed_on: list[SnapshotTaken] = []
+    system.runner.enqueue = handed_on.append
+    lost = SimpleNamespace(state=OrderState.UNKNOWN, ticket=SimpleNamespace(correlation_id="w1X", leg_of=""))
+    resting = SimpleNamespace(state=OrderState.WORKING)
+    system.runner.engine.book.orders.update({"w1X": lost, "w1S": resting})
+    point = next(each for each in flat_points(system) if each.name == "must_be_flat")
+    assert point.job is not None
+    asyncio.run(point.job())  # type: ignore[arg-type]
+    assert [each.not_looked_up for each in handed_on] == [("w1X",)]
 
 
 def test_r22_where_nothing_of_it_was_traded_the_broker_is_not_asked() -> None:

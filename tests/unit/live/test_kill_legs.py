@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,10 +40,13 @@ def test_a_leg_that_rests_or_that_nobody_can_read_is_not_flat(state: OrderState,
     stand.entered()
     leg = stand.leg_row(Purpose.STOP, state=state, order_id="Lstop_loss")
     seen = SnapshotTaken(taken_at=stand.now, orders=(leg,), with_legs=True, legs_unread=is_unread)
-    lanes = Lanes(seen)
-    runner: Any = SimpleNamespace(engine=stand.engine, lanes=lanes, enqueue=lambda _: None)
+    entry = stand.ticket("E").correlation_id
+    stand.book.orders[entry] = replace(stand.book.orders[entry], state=OrderState.UNKNOWN)
+    lanes, handed_on = Lanes(seen), list[SnapshotTaken]()
+    runner: Any = SimpleNamespace(engine=stand.engine, lanes=lanes, enqueue=handed_on.append)
     told = asyncio.run(KillRun(runner, mode=Mode.PRACTICE, control=None)._left_at_broker())
     assert lanes.asked[-1], "an entry went as a super order: its list is asked for"
     assert told.startswith(left)
     assert bool(told) is bool(left)
     assert what_is_left(seen) == told
+    assert [each.not_looked_up for each in handed_on] == [(entry,)], "legs have no id of ours"
