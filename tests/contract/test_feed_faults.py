@@ -251,7 +251,7 @@ def test_s11_the_open_is_told_by_a_status_packet() -> None:
         index = simulator.simulator.listing.index("NIFTY").instrument
         async with listening(simulator, on_status=seen.append) as made:
             made.feed.subscribe([index])
-            await made.until(lambda: made.feed.connected)
+            await made.until(lambda: any(each.wanted for each in simulator.simulator.feed.connections))
             await asyncio.to_thread(simulator.open_market)
             await made.until(lambda: bool(seen), moving=True)
 

@@ -11,7 +11,8 @@ from collections import Counter
 
 import pytest
 
-from workbench.core.messages import AccountFrozen, DayOpened, DecisionMade, ExitBegan
+from workbench.core.messages import AccountFrozen, DayOpened, DecisionMade, ExitBegan, FilledByHand
+from workbench.testing.proof.cut_off_day import CutOffDay
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.late_night import LateNight
 from workbench.testing.proof.market import SECOND_DAY
@@ -82,6 +83,20 @@ def test_r22_on_some_mornings_the_computer_slept_over_the_open_of_a_day_that_was
     events = [event for night in nights for each in night.disk.read() for event in each.events]
     opened = [event.day for event in events if isinstance(event, DayOpened)]
     assert opened.count(SECOND_DAY) == len(nights)
+
+
+def test_r22_on_some_days_nobody_sees_how_the_broker_squares_off_and_nothing_is_sold_again() -> None:
+    days = [day for seed in (18, 74, 380, 390) if isinstance(day := ran(seed), CutOffDay)]
+    assert all(day.squared_off for day in days)
+    assert {day.venue.is_heard for day in days} == {True, False}
+    for day in days:
+        # What he has left is booked by his own order, at his price, and nothing of ours leaves after it.
+        sold = [each for each in day.venue.orders.values() if each.ticket.intent_id == "rms"]
+        told = [event for each in day.disk.read() for event in each.events if isinstance(event, FilledByHand)]
+        assert {each.position_id for each in told} >= set(day.squared_off)
+        last = max(each.since for each in sold)
+        assert not [each for each in day.venue.orders.values() if each.since > last], day.scenario.seed
+    assert len(days) == 4
 
 
 def test_a_seed_is_the_same_day_each_time() -> None:

@@ -142,13 +142,17 @@ class Day:
             await self.second(trading=False)
         if self.rng.random() < 0.5:
             self.tell(OperatorOrdered(command=Operator.HALT))  # what is halted is left all the same
+        await self.leave()
+        self.end(is_settled=False)
+
+    async def leave(self) -> None:
+        """Square off, before the broker does."""
         session = session_of(self.now.date())
         self.go_to(session.square_off_start - timedelta(seconds=5))
         while self.now < session.broker_square_off:
             if self.now == session.square_off_start + timedelta(seconds=60):
                 self.weather_clears()
             await self.second(trading=False)
-        self.end(is_settled=False)
 
     async def begin(self, day: date) -> None:
         """Start the first life."""

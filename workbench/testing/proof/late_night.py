@@ -11,17 +11,14 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import timedelta
-from decimal import Decimal
 
-from workbench.core.messages import ClosedByHand, DayBegan, Operator, OperatorOrdered, TakeSnapshot
-from workbench.core.money import ZERO
-from workbench.core.order import OrderState, OrderTicket, OrderType, Purpose
+from workbench.core.messages import DayBegan, Operator, OperatorOrdered, TakeSnapshot
 from workbench.testing.proof.market import CALL, PUT, SECOND_DAY, at
 from workbench.testing.proof.night import Night
 from workbench.testing.proof.oracle import promise
 from workbench.testing.proof.pair_day import is_paired
 from workbench.testing.proof.scenario import Scenario
-from workbench.testing.proof.venue import Resting
+from workbench.testing.proof.squared_off import left_by_broker, missing, told_by_a_person
 
 SHARE = 0.3
 """Of the nights of single options."""
@@ -77,7 +74,8 @@ class LateNight(Night):
                 missing = self._missing()
                 text = f"{missing} units have left at the broker, and nobody says so"
                 promise(bool(self.book.frozen) or not missing, "I3", text)
-                self._told()
+                for told in told_by_a_person(self.book, self.venue, self._missing()):
+                    self.tell(told)
         self.tell(OperatorOrdered(command=Operator.UNFREEZE))
         await self.second(trading=False)
 
@@ -103,43 +101,13 @@ class LateNight(Night):
             if self.late.random() >= SQUARED_OFF:
                 continue
             for position_id in held:
-                self._leave(position_id)
+                left_by_broker(self.venue, position_id)
                 self.squared_off.append(position_id)
-
-    def _leave(self, position_id: str) -> None:
-        venue, units = self.venue, self.venue.held(position_id)
-        for resting in venue.resting_exits(position_id):
-            resting.state = OrderState.CANCELLED
-        entry = venue.of(position_id)[0].ticket
-        ticket = OrderTicket(
-            correlation_id=f"rms{len(venue.orders)}",
-            intent_id="rms",
-            position_id=position_id,
-            deployment=entry.deployment,
-            purpose=Purpose.EXIT,
-            instrument=entry.instrument,
-            side=entry.side.opposite,
-            quantity=units,
-            order_type=OrderType.MARKET,
-            product=entry.product,
-        )
-        order = Resting(order_id=f"V{len(venue.orders) + 1}", ticket=ticket, since=self.now, state=OrderState.FILLED)
-        order.filled, order.last_price = units, venue.prices[entry.instrument.key]
-        order.value = order.last_price * units
-        venue.orders[order.order_id] = order
-        venue.of(position_id).append(order)
 
     def _missing(self) -> dict[str, int]:
         """Units by position of the day before that have left at the broker, and that our book still holds."""
-        kept = (each for each in self.book.live_positions() if each.plan.at.date() < SECOND_DAY)
-        held = {each.position_id: each.open_quantity for each in kept}
-        gone = {position_id: units - self.venue.held(position_id) for position_id, units in held.items()}
-        return {position_id: units for position_id, units in gone.items() if units > 0}
-
-    def _told(self) -> None:
-        """A person reads in the broker's app what was left, and at which price."""
-        for position_id, units in self._missing().items():
-            position = self.book.positions[position_id]
-            rupees = self.venue.value_of(position_id) - position.gross_at(ZERO)
-            price = (position.side.sign * rupees / units).quantize(Decimal("0.0001"))
-            self.tell(ClosedByHand(position_id=position_id, quantity=units, price=price))
+        return {
+            position_id: units
+            for position_id, units in missing(self.book, self.venue).items()
+            if self.book.positions[position_id].plan.at.date() < SECOND_DAY
+        }

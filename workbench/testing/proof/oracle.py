@@ -184,6 +184,8 @@ class Oracle:
             (self.unseen, position.open_quantity < held, "a fill was never found"),
             (self.overseen, position.open_quantity > held, "fills are booked that never were"),
         ):
+            if wrong and self.venue.is_cut:
+                continue  # nobody can find it now: these seconds do not count
             seconds[position_id] = seconds.get(position_id, 0) + 1 if wrong else 0
             late = seconds[position_id] > ALARMED_AT_MOST_S
             self.measures.lost += late
@@ -203,6 +205,8 @@ class Oracle:
             return
         if alarm_now:
             self.alarmed.add(position_id)
+        if self.venue.is_cut:
+            return  # nobody can cover it now: these seconds do not count
         seconds = self.naked[position_id] = self.naked.get(position_id, 0) + 1
         self.measures.longest_naked_s = max(self.measures.longest_naked_s, seconds)
         if position.open_quantity < held:

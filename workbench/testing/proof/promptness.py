@@ -166,7 +166,7 @@ class Promptness:
         """Judge one market second."""
         venue = self.venue
         self.trails.second(ends_minute=venue.now.second == 0 and trades)
-        is_quiet = venue.is_silent or not trades
+        is_quiet = venue.is_silent or venue.is_cut or not trades
         self.rested = 0 if is_quiet else self.rested + 1
         self.silent = self.silent + 1 if venue.is_silent and trades else 0
         heard = self.silent <= SOON_S + 4 or not self.keeper.told.alive

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from workbench.testing.proof.cut_off_day import CutOffDay, is_cut_off
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.late_night import LateNight, is_late
 from workbench.testing.proof.night import Night
@@ -44,6 +45,8 @@ def day_of(scenario: Scenario, *, verbose: bool = False) -> Day:
         return LateNight(scenario, verbose=verbose)
     if is_slept(scenario):
         return SleptNight(scenario, verbose=verbose)
+    if is_cut_off(scenario):
+        return CutOffDay(scenario, verbose=verbose)
     kind = Night if scenario.is_night else Day
     return kind(scenario, verbose=verbose)
 

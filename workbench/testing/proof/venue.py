@@ -116,6 +116,8 @@ class Venue:
         What was paid for contracts that expired, by position.
     late_s : callable, optional
         Seconds after which an order comes to the book without an answer; zero for most.
+    is_cut : bool
+        There is no line: nothing arrives on either side, and nobody can know what happens here.
     """
 
     rng: random.Random
@@ -131,6 +133,7 @@ class Venue:
     sold: set[Key] = field(default_factory=set)
     settled: dict[str, Decimal] = field(default_factory=dict)
     late_s: Callable[[OrderTicket], float] | None = None
+    is_cut: bool = False
     _post: list[tuple[datetime, int, str, Message | Asked | LateOrder]] = field(default_factory=list)
     _count: int = 0
     _by_position: dict[str, list[Resting]] = field(default_factory=dict)

@@ -82,6 +82,12 @@ def open_slept_over() -> None:
     replace_with(machine, "SLEPT", timedelta.max)
 
 
+@bug("I4")
+def squared_off_unasked() -> None:
+    """Who comes back after the broker's own square-off leaves what the book holds, without his word on it."""
+    replace_with(Desk, "has_word", lambda self, begun, arrived: True)
+
+
 @bug("I3")
 def late_opening_forgets_orders() -> None:
     """A day that is opened after its market takes the orders of that morning for expired."""

@@ -151,6 +151,7 @@ FOUND_AT: dict[str, int] = {
     "sold_before_the_hedge_has_filled": 27,
     "sold_leg_without_its_stop": 1,
     "sold_legs_gain_when_they_rise": 1,
+    "squared_off_unasked": 18,
     "state_outside_of_events": 0,
     "stop_beside_the_leg": 110,
     "stop_for_what_is_hoped": 0,
