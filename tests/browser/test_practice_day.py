@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -92,6 +93,7 @@ def test_a_click_becomes_a_protected_position_and_flatten_ends_it(practice: Runn
 
 def _buy_until_held(practice: Running, buy: Locator) -> int:
     """Click, and click again where the market has run away from the order; gives the number of clicks."""
+    orders: list[dict[str, Any]] = []
     for clicks in range(1, 4):
         expect(buy).to_be_enabled(timeout=30_000)
         buy.click()
