@@ -99,10 +99,11 @@ def _buy_until_held(practice: Running, buy: Locator) -> int:
         buy.click()
         deadline, is_over = time.monotonic() + 20, False
         while time.monotonic() < deadline and not is_over:
-            if httpx.get(practice.engine + "/live/positions", trust_env=False).json():
-                return clicks
+            positions = httpx.get(practice.engine + "/live/positions", trust_env=False).json()
             orders = httpx.get(practice.engine + "/live/orders", trust_env=False).json()
-            is_over = len(orders) >= clicks and orders[-1]["state"] in ("cancelled", "rejected", "expired")
+            if any(each["units"] for each in positions):
+                return clicks
+            is_over = len(orders) == clicks and orders[-1]["state"] in ("cancelled", "rejected", "expired")
             time.sleep(0.1)
         assert is_over, f"neither held nor over: {orders}"
     pytest.fail(f"nothing was filled: {orders}")
