@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Whatever the shell says: hundreds of processes start in a test run, and each would compile all modules anew.
-export PYTHONDONTWRITEBYTECODE :=
+unexport PYTHONDONTWRITEBYTECODE
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 
@@ -25,7 +25,7 @@ $(LOCKED): requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(0 if sys.version_info >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v}: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv --clear .venv
 	@echo "installing into .venv: some minutes, 1.7 GB"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
 $(INSTALLED): $(LOCKED) pyproject.toml

@@ -21,6 +21,7 @@ from tests.browser.conftest import free_port
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 READY_S = 60.0
+OVER = ("cancelled", "rejected", "expired", "not_sent", "abandoned")
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ def _buy_until_held(practice: Running, buy: Locator) -> int:
         buy.click()
         deadline, is_over = time.monotonic() + 20, False
         while time.monotonic() < deadline and not is_over:
-            positions = httpx.get(practice.engine + "/live/positions", trust_env=False).json()
             orders = httpx.get(practice.engine + "/live/orders", trust_env=False).json()
+            positions = httpx.get(practice.engine + "/live/positions", trust_env=False).json()
             if any(each["units"] for each in positions):
                 return clicks
-            is_over = len(orders) == clicks and orders[-1]["state"] in ("cancelled", "rejected", "expired")
+            is_over = len(orders) == clicks and orders[-1]["state"] in OVER
             time.sleep(0.1)
         assert is_over, f"neither held nor over: {orders}"
     pytest.fail(f"nothing was filled: {orders}")

@@ -15,9 +15,10 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from workbench.core.errors import BadInput, UnknownName
 from workbench.core.strategy import Strategy
@@ -123,10 +124,22 @@ def code_hash(strategy: type[Strategy]) -> str:
     return digest.hexdigest()
 
 
+class _FromSource(SourceFileLoader):
+    """Compiles a file each time it is loaded.
+
+    Bytecode that was kept goes by time and size: after an edit of the same size in the same second the old code would
+    run under the new fingerprint.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _run(path: Path) -> ModuleType:
     name = f"{USER_PACKAGE}.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if not path.is_file() or spec is None or spec.loader is None:
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
+    if not path.is_file() or path.suffix != ".py" or spec is None or spec.loader is None:
         raise BadInput(f"there is no strategy file {path}; it must be a Python file ending in .py")
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)

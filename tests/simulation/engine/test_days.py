@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from workbench.core.messages import AccountFrozen, DayOpened, DecisionMade, ExitBegan, FilledByHand
-from workbench.testing.proof.cut_off_day import CutOffDay
+from workbench.testing.proof.cut_off_day import Cut, CutOffDay
 from workbench.testing.proof.day import Day
 from workbench.testing.proof.late_night import LateNight
 from workbench.testing.proof.market import SECOND_DAY
@@ -85,18 +85,23 @@ def test_r22_on_some_mornings_the_computer_slept_over_the_open_of_a_day_that_was
     assert opened.count(SECOND_DAY) == len(nights)
 
 
-def test_r22_on_some_days_nobody_sees_how_the_broker_squares_off_and_nothing_is_sold_again() -> None:
-    days = [day for seed in (18, 74, 380, 390) if isinstance(day := ran(seed), CutOffDay)]
-    assert all(day.squared_off for day in days)
-    assert {day.venue.is_heard for day in days} == {True, False}
+def test_r22_where_the_line_is_cut_while_the_broker_squares_off_nothing_is_sold_again_and_the_rest_is_left() -> None:
+    days = [day for seed in (18, 22, 200, 210, 726, 806) if isinstance(day := ran(seed), CutOffDay)]
+    assert {day.how for day in days} == set(Cut)
+    assert {day.is_late for day in days} == {True, False}
+    assert sum(bool(day.squared_off) for day in days) == 5
+    assert [bool(day.left_over) for day in days] == [False, False, True, False, False, False]
     for day in days:
-        # What he has left is booked by his own order, at his price, and nothing of ours leaves after it.
-        sold = [each for each in day.venue.orders.values() if each.ticket.intent_id == "rms"]
-        told = [event for each in day.disk.read() for event in each.events if isinstance(event, FilledByHand)]
-        assert {each.position_id for each in told} >= set(day.squared_off)
-        last = max(each.since for each in sold)
-        assert not [each for each in day.venue.orders.values() if each.since > last], day.scenario.seed
-    assert len(days) == 4
+        told = {
+            event.position_id: event.price
+            for each in day.disk.read()
+            for event in each.events
+            if isinstance(event, FilledByHand)
+        }
+        assert told == {position_id: order.last_price for position_id, order in day.squared_off.items()}
+        for position_id, his in day.squared_off.items():
+            assert not [each for each in day.venue.of(position_id) if each.since > his.since], day.scenario.seed
+        assert not any(map(day.venue.held, day.left_over))
 
 
 def test_a_seed_is_the_same_day_each_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,14 +82,20 @@ def test_a_users_file_is_loaded_and_found_by_name(tmp_path: Path) -> None:
     assert strategies.build("mine", {"length": 5}).settle_bars > 5
 
 
-def test_a_changed_users_file_replaces_itself_and_changes_its_fingerprint(tmp_path: Path) -> None:
+def test_a_changed_users_file_replaces_itself_and_changes_its_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = tmp_path / "mine.py"
     path.write_text(SOURCE, encoding="utf-8")
+    written = path.stat()
     before = strategies.code_hash(strategies.load_file(path)[0])
     path.write_text(SOURCE.replace("param(20", "param(21"), encoding="utf-8")
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))  # as large and of the same moment as before
     (changed,) = strategies.load_file(path)
     assert strategies.get("mine") is changed
     assert strategies.code_hash(changed) != before
+    assert strategies.build("mine") != strategies.build("mine", {"length": 20})
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,8 @@ class Oracle:
                 continue
             distance = plan.exits.stop.rupees(average)
             floor = average - sign * (distance + TICK)
-            settled = self.naked.get(position.position_id, 0) == 0 and position.stop == ticket.trigger_price
+            is_covered = self.naked.get(position.position_id, 0) == 0 and not self.venue.is_cut
+            settled = is_covered and position.stop == ticket.trigger_price
             promise(
                 not settled or sign * (ticket.trigger_price - max(floor, TICK)) >= 0,
                 "I5",

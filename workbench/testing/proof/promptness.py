@@ -166,7 +166,7 @@ class Promptness:
         """Judge one market second."""
         venue = self.venue
         self.trails.second(ends_minute=venue.now.second == 0 and trades)
-        is_quiet = venue.is_silent or venue.is_cut or not trades
+        is_quiet = venue.is_silent or not trades
         self.rested = 0 if is_quiet else self.rested + 1
         self.silent = self.silent + 1 if venue.is_silent and trades else 0
         heard = self.silent <= SOON_S + 4 or not self.keeper.told.alive
@@ -181,7 +181,7 @@ class Promptness:
         known = {each: self._is_known(each) for each in self.watched}
         for position_id, watched in self.watched.items():
             begun = self.positions[position_id]
-            if venue.faults.is_calm:
+            if venue.faults.is_calm and not venue.is_cut:
                 self._judge_orders(position_id, begun, watched)
             if begun.reason or begun.plan.structure or not known[position_id]:
                 continue

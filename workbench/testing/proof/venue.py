@@ -117,7 +117,7 @@ class Venue:
     late_s : callable, optional
         Seconds after which an order comes to the book without an answer; zero for most.
     is_cut : bool
-        There is no line: nothing arrives on either side, and nobody can know what happens here.
+        There is no line: no request arrives, and nobody can do anything about what happens here.
     """
 
     rng: random.Random

@@ -88,6 +88,12 @@ def squared_off_unasked() -> None:
     replace_with(Desk, "has_word", lambda self, begun, arrived: True)
 
 
+@bug("I4")
+def old_word_on_the_square_off() -> None:
+    """A look of the first seconds of the broker's own square-off is believed until the close."""
+    replace_with(machine, "WORD_LASTS", timedelta(hours=8))
+
+
 @bug("I3")
 def late_opening_forgets_orders() -> None:
     """A day that is opened after its market takes the orders of that morning for expired."""
