@@ -442,8 +442,8 @@ class Day:
 
     def _recovered(self) -> None:
         """Count the market seconds from a start until everything held is protected or being left."""
-        if self._recovering is None:
-            return
+        if self._recovering is None or self.venue.is_cut:
+            return  # without a line nothing can be recovered: these seconds do not count
         live = [each for each in self.venue.position_ids() if self.venue.held(each)]
         measures = self.oracle.measures
         measures.longest_recovery_s = max(measures.longest_recovery_s, self._recovering)
