@@ -192,7 +192,7 @@ class Journey:
         while not until():
             assert self.engine.lives, self.engine.log.read_text(encoding="utf-8")[-3000:]
             assert time.monotonic() < give_up, f"waited in vain for {what}: {self.engine.log}"
-            time.sleep(0.03)
+            time.sleep(0.005)
 
 
 def live(story: Story, folder: Path) -> Told:
